@@ -1,0 +1,17 @@
+# Writes a header and a source that carry text files inside the binary. Called by outrider_embed.
+set(h "#pragma once\n#include <span>\n#include <string_view>\n\nnamespace outrider::embedded {\n")
+string(APPEND h "struct File {\n  std::string_view name;\n  std::string_view text;\n};\nstd::span<const File> ${SYMBOL}();\n}  // namespace outrider::embedded\n")
+set(s "#include \"${SYMBOL}.embedded.h\"\n#include <array>\n\nnamespace outrider::embedded {\nnamespace {\n")
+list(LENGTH FILES count)
+string(APPEND s "constexpr std::array<File, ${count}> kFiles{{\n")
+foreach(file ${FILES})
+  get_filename_component(name "${file}" NAME)
+  file(READ "${file}" text)
+  string(APPEND s "    {\"${name}\", R\"outrider~(${text})outrider~\"},\n")
+endforeach()
+string(APPEND s "}};\n}  // namespace\n\nstd::span<const File> ${SYMBOL}() { return kFiles; }\n}  // namespace outrider::embedded\n")
+# HEADER's struct is the same in every embedding; a guard keeps several of them usable in one file.
+string(REPLACE "struct File {" "#ifndef OUTRIDER_EMBEDDED_FILE\n#define OUTRIDER_EMBEDDED_FILE\nstruct File {" h "${h}")
+string(REPLACE "  std::string_view text;\n};\n" "  std::string_view text;\n};\n#endif\n" h "${h}")
+file(WRITE "${HEADER}" "${h}")
+file(WRITE "${SOURCE}" "${s}")

@@ -1,0 +1,60 @@
+// KafkaConsumer: one member of a consumer group, with offsets committed by hand.
+//
+// auto.offset.reset=earliest, no automatic commit or store, isolation read_committed, cooperative-sticky assignment.
+// Threads: one owner; the listener is called from inside Poll() and Close(), in the owner's thread. On a crash the group
+// hands the partitions to others after session.timeout.ms and records after the last committed offset come again.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/event.h"
+#include "model/result.h"
+#include "platform/kafka/options.h"
+
+namespace outrider::kafka {
+
+struct TopicPartition {
+  std::string topic;
+  std::int32_t partition = 0;
+  friend auto operator<=>(const TopicPartition&, const TopicPartition&) = default;
+};
+
+struct RebalanceListener {
+  // Partitions gained. Paused ones start unpaused.
+  std::function<void(const std::vector<TopicPartition>&)> on_assigned;
+  // Partitions about to be given up: commits made inside the call still count. `lost`: already gone, commits are refused.
+  std::function<void(const std::vector<TopicPartition>&, bool lost)> on_revoked;
+};
+
+class KafkaConsumer final {
+ public:
+  static Result<std::unique_ptr<KafkaConsumer>> Create(const KafkaOptions& options, const std::string& group,
+                                                       const std::vector<std::string>& topics, RebalanceListener listener);
+  ~KafkaConsumer();
+  KafkaConsumer(const KafkaConsumer&) = delete;
+  KafkaConsumer& operator=(const KafkaConsumer&) = delete;
+
+  // Up to `max` events; waits at most `wait` for the first one, none for the rest. Must be called more often than
+  // max.poll.interval.ms even when everything is paused. kUnavailable: broker trouble, go on polling. kInvalid: the
+  // set-up is wrong (topic authorization, unknown topic where auto-creation is off); going on may still heal it.
+  Result<std::vector<Event>> Poll(std::chrono::milliseconds wait, std::size_t max);
+  // Next offsets to read. Synchronous. kConflict: the partition belongs to another member now.
+  Result<void> Commit(const std::vector<EventPosition>& next_offsets);
+  Result<void> Pause(const std::vector<TopicPartition>& partitions);
+  Result<void> Resume(const std::vector<TopicPartition>& partitions);
+  std::vector<TopicPartition> assignment() const;
+  // Leaves the group (on_revoked is called).
+  void Close();
+
+ private:
+  struct State;
+  explicit KafkaConsumer(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace outrider::kafka

@@ -1,0 +1,116 @@
+// MysqlConnection: one session of MySQL or MariaDB, civil.
+//
+// Every session runs in UTC, READ COMMITTED, strict mode and utf8mb4 (design.md 3.1). Statements are prepared on the server
+// and kept per connection; parameters never become SQL text. Affected rows count *changed* rows, as both servers do by
+// default, so a conditional update must change something (it writes version = version + 1).
+//
+// Threads: one at a time. Lifetime: results don't outlive their connection's next statement only where said so (they are
+// copies here, so they do). On a crash the server rolls the open transaction back.
+//
+// Errors: kUnavailable (server gone before the statement took effect, deadlock 1213, lock wait 1205, read-only 1290/1836,
+// too many connections, disk full): nothing was changed once the transaction is rolled back, try again. kUnknown: the
+// connection broke while COMMIT (or an autocommitted write) was under way. kInvalid: the statement or the data is at
+// fault (syntax, missing table 1146, refused login 1045). native_code is MySQL's errno.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "model/result.h"
+#include "model/secret.h"
+#include "model/time.h"
+
+namespace outrider::mysql {
+
+struct MysqlOptions {
+  std::string host = "127.0.0.1";
+  unsigned port = 3306;
+  std::string user;
+  Secret password;
+  std::string database;
+  std::chrono::seconds connect_timeout{5};
+  std::chrono::seconds io_timeout{30};  // for one read or write of the socket
+};
+
+// "mysql://user:password@host:port/db"; user, password and port may be missing. The message never shows the password.
+Result<MysqlOptions> ParseMysqlUrl(std::string_view url);
+// "user@host:port/db": safe to print.
+std::string Describe(const MysqlOptions& options);
+
+using Param = std::variant<std::nullptr_t, std::int64_t, std::uint64_t, double, std::string_view, Timestamp>;
+
+// One result row. Values are kept as text (or raw bytes for BINARY and BLOB columns). Getters of a wrong type or column
+// stop the program: the statement and its reader stand side by side in one .cc.
+class Row {
+ public:
+  explicit Row(std::vector<std::optional<std::string>> values) : values_(std::move(values)) {}
+  bool IsNull(std::size_t column) const;
+  std::int64_t Int(std::size_t column) const;
+  std::uint64_t Unsigned(std::size_t column) const;
+  double Double(std::size_t column) const;
+  bool Bool(std::size_t column) const { return Int(column) != 0; }
+  const std::string& Text(std::size_t column) const;                    // empty string for NULL is not given: stops
+  std::string TextOr(std::size_t column, std::string_view fallback) const;
+  std::string TakeText(std::size_t column);                             // moves the value out
+  Timestamp Time(std::size_t column) const;                             // DATETIME(6), TIMESTAMP(6)
+  std::optional<Timestamp> OptionalTime(std::size_t column) const;
+  std::size_t size() const { return values_.size(); }
+
+ private:
+  std::vector<std::optional<std::string>> values_;
+};
+
+struct Rows {
+  std::vector<Row> rows;
+  std::uint64_t affected = 0;
+  std::uint64_t insert_id = 0;
+};
+
+enum class Flavor { kMysql, kMariaDb };
+
+class MysqlConnection final {
+ public:
+  static Result<std::unique_ptr<MysqlConnection>> Open(const MysqlOptions& options);
+  ~MysqlConnection();
+  MysqlConnection(const MysqlConnection&) = delete;
+  MysqlConnection& operator=(const MysqlConnection&) = delete;
+
+  // One prepared statement with `?` for each parameter. REQUIRES: as many params as question marks.
+  Result<Rows> Execute(std::string_view sql, std::span<const Param> params = {});
+  Result<Rows> Execute(std::string_view sql, std::initializer_list<Param> params) {
+    return Execute(sql, std::span<const Param>(params.begin(), params.size()));
+  }
+  // Text protocol, no parameters: for what can't be prepared (some DDL). Several statements separated by ';' are run in turn.
+  Result<void> ExecuteScript(std::string_view sql);
+
+  Result<void> Begin();
+  Result<void> Commit();    // kUnknown when the answer never came
+  void Rollback();          // a failure makes the connection broken
+  bool in_transaction() const;
+
+  // False after an error that leaves the session in doubt (lost, timed out, failed rollback): it must not be reused.
+  bool healthy() const;
+  Result<void> Ping();
+  Flavor flavor() const;
+  std::string server_version() const;  // "10.11.19-MariaDB-..." or "9.7.4"
+
+ private:
+  struct State;
+  explicit MysqlConnection(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// "?, ?, ?" and "(?, ?), (?, ?)": for lists whose length varies.
+std::string Placeholders(std::size_t count);
+std::string PlaceholderRows(std::size_t rows, std::size_t columns);
+// `name` in backquotes, with backquotes doubled: for the configurable table name.
+std::string QuoteIdentifier(std::string_view name);
+
+}  // namespace outrider::mysql
