@@ -1,0 +1,37 @@
+// DeliveryProbe: how claims, attempts and settlements are seen. Metric names: metrics/README.md. Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string_view>
+
+#include "metrics/registry.h"
+#include "model/delivery_status.h"
+#include "model/outcome.h"
+
+namespace outrider {
+
+class DeliveryProbe final {
+ public:
+  explicit DeliveryProbe(MetricsRegistry& registry);
+  ~DeliveryProbe();
+  void Transitioned(DeliveryStatus from, DeliveryStatus to, std::size_t records);
+  void Attempted(std::string_view provider, SendVerdict verdict, std::chrono::microseconds duration);
+  void Delivered(std::string_view provider, std::chrono::microseconds since_commit);
+  void Died(std::string_view reason);         // reasons come from the closed tables of model and providers; others count as "other"
+  void SettleConflicts(std::size_t records);  // a settlement found another version: it changed nothing
+  void ClaimConflicts(std::size_t records);
+  void LeasesExpired(std::size_t records);
+  void BecameUncertain(std::size_t records);
+  void Parked(std::size_t records);
+  void InFlight(std::size_t sends);           // now
+  void RateLimited(std::string_view provider);  // held back by our own limiter
+  void UnknownCode(std::string_view provider);  // a vendor's code that no table has
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace outrider

@@ -1,0 +1,38 @@
+// A channel: where notifications of one code go, and under which rules. A value; filled by the configuration.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "model/delivery_status.h"
+#include "model/retry_policy.h"
+#include "model/secret.h"
+
+namespace outrider::providers {
+
+// Zero: no such limit.
+struct RateLimit {
+  int per_second = 0;
+  int per_minute = 0;
+  friend bool operator==(const RateLimit&, const RateLimit&) = default;
+};
+
+enum class OnUncertain {
+  kRetry,  // twice is better than never
+  kHold,   // a person decides: dead, reason "uncertain"
+};
+
+struct ChannelSettings {
+  std::string code;
+  std::string provider;  // "feishu_bot", "mock"
+  bool enabled = true;
+  std::map<std::string, Secret> settings;  // the provider's own keys, as its ProviderInfo lists them
+  RateLimit rate;
+  RetryPolicy retry;
+  OnUncertain on_uncertain = OnUncertain::kRetry;
+  std::set<DeliveryStatus> reopen;      // finished states that a different event with the same key re-opens
+  bool allow_insecure_targets = false;  // plain http and private addresses as targets: for tests
+};
+
+}  // namespace outrider::providers

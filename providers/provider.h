@@ -1,0 +1,52 @@
+// Provider: one vendor's wire format. Two pure functions and no I/O.
+//
+// A Provider turns a notification into a request, and a response into an outcome. It opens no socket, reads no clock and keeps
+// no state, so a vendor is tested with bytes in and bytes out. Sockets, limits and channels belong to Sender (providers/sender.h).
+// Thread-safe: holds only its settings. (The mock is the exception: it keeps its calls.)
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "model/outcome.h"
+#include "model/request.h"
+#include "model/time.h"
+#include "platform/http/message.h"
+
+namespace outrider::providers {
+
+// What a provider is told of a record.
+struct Notification {
+  std::int64_t record_id = 0;
+  std::string tenant;
+  std::string channel;
+  std::string dedupe_key;
+  std::string recipient;
+  Message message;
+  std::string fallback_text;
+  std::vector<Attachment> attachments;
+  int attempt = 1;
+  bool is_private = false;
+};
+
+struct SendContext {
+  Timestamp now{};       // for signatures
+  std::string send_key;  // stable over retries of the same content; empty where the vendor has no such key
+};
+
+// Either a request to make, or an outcome that is known without asking the vendor (it could never carry this).
+using SendPlan = std::variant<http::HttpRequest, SendOutcome>;
+
+class Provider {
+ public:
+  virtual ~Provider() = default;
+  virtual std::string_view name() const = 0;  // label-safe: "feishu_bot"
+  virtual SendPlan BuildRequest(const Notification& notification, const SendContext& context) const = 0;
+  // Total: any status and any bytes yield an outcome. A 2xx that can't be read is kNoAnswer, never kAccepted.
+  virtual SendOutcome ReadResponse(const http::HttpResponse& response) const = 0;
+};
+
+}  // namespace outrider::providers

@@ -1,0 +1,37 @@
+// The vendors there are: adding one is one file, one table of codes, one line here.
+// Pure; no registration at static-initialisation time.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/result.h"
+#include "providers/channel.h"
+#include "providers/provider.h"
+
+namespace outrider::providers {
+
+struct SettingInfo {
+  std::string_view key;  // in the configuration; a secret one also takes `<key>_file`
+  bool required = false;
+  bool secret = false;
+};
+
+struct ProviderInfo {
+  std::string_view name;
+  std::span<const SettingInfo> settings;
+  RateLimit default_rate;        // the vendor's own limits
+  bool has_send_key = false;     // the vendor dedupes by a key of ours, so in-doubt sends are repeated with it
+  OnUncertain default_on_uncertain = OnUncertain::kRetry;
+  // Faults in `settings` as sentences; empty when usable. Never shows a secret's value.
+  std::vector<std::string> (*check)(const ChannelSettings& channel);
+  std::unique_ptr<Provider> (*make)(const ChannelSettings& channel);  // REQUIRES: check found nothing
+};
+
+std::span<const ProviderInfo> AllProviders();
+const ProviderInfo* FindProvider(std::string_view name);
+
+}  // namespace outrider::providers

@@ -1,0 +1,54 @@
+// Sender: from a claimed notification to an outcome, through the channel's limit and the HTTP engine.
+//
+// Holds the channels (replaced as a whole), one limiter a channel, and nothing about records. A refusal is an outcome, never
+// an Error. Threads: safe from several; `done` runs in the engine's thread, or in the caller's when no request was needed.
+// On a crash what was in flight is in doubt: the record says `sending`.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "metrics/delivery_probe.h"
+#include "metrics/log.h"
+#include "model/outcome.h"
+#include "model/time.h"
+#include "platform/http/engine.h"
+#include "providers/channel.h"
+#include "providers/provider.h"
+
+namespace outrider::providers {
+
+class Sender final {
+ public:
+  Sender(http::HttpEngine& engine, const Clock& clock, DeliveryProbe& probe, Log& log);
+  ~Sender();
+  Sender(const Sender&) = delete;
+  Sender& operator=(const Sender&) = delete;
+
+  // REQUIRES: every channel passed its ProviderInfo's check. Limiters of channels that stay keep their memory.
+  void SetChannels(std::vector<ChannelSettings> channels);
+  // Nothing for an unknown code; a disabled channel is returned with enabled = false.
+  std::optional<ChannelSettings> FindChannel(std::string_view code) const;
+  std::vector<std::string> ChannelCodes() const;
+
+  // Takes one place in the channel's limit: zero, or how long to wait before asking again. In any window of one second and of
+  // one minute no more places are given than the limit says. REQUIRES: the channel exists.
+  std::chrono::milliseconds TakePlace(std::string_view channel);
+
+  // `still_mine` runs right before the first byte leaves; false ends it as kNotNow, reason "not_mine". `deadline` bounds the
+  // whole call and must be shorter than the record's lease. `done` is called exactly once. A request that certainly didn't leave
+  // is kNotNow; one that may have been taken is kNoAnswer. An unknown or disabled channel is kUnreachable, "recipient_missing".
+  void Send(const Notification& notification, const std::string& send_key, std::chrono::milliseconds deadline,
+            std::function<bool()> still_mine, std::function<void(SendOutcome)> done);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace outrider::providers
