@@ -1,0 +1,53 @@
+// KafkaIngest: the thread that owns the Kafka consumer, and the writer thread behind it.
+//
+// Polls batches, hands them to Ingest in a writer thread through a bounded queue, commits an offset only when everything below it is
+// durable (the contiguous prefix), and pauses partitions while the writer is behind. On revocation it waits for the writer and commits
+// before it gives the partitions up. On a crash records after the last committed offset come again and are counted as copies.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "consumer/ingest.h"
+#include "metrics/health.h"
+#include "platform/kafka/consumer.h"
+
+namespace outrider::consumer {
+
+struct KafkaIngestOptions {
+  kafka::KafkaOptions kafka;
+  std::string group = "outrider";
+  std::vector<std::string> topics{"outbox.event.notification"};
+  std::size_t batch_events = 500;
+};
+
+// Told which shards (topic, partition) this process owns by the group's assignment. Called in KafkaIngest's thread.
+class ShardOwner {
+ public:
+  virtual ~ShardOwner() = default;
+  virtual void Assigned(const std::vector<kafka::TopicPartition>& partitions) = 0;
+  virtual void Revoked(const std::vector<kafka::TopicPartition>& partitions) = 0;
+  virtual void Stored() = 0;  // new records are there: look now rather than at the next scan
+};
+
+class KafkaIngest final {
+ public:
+  KafkaIngest(KafkaIngestOptions options, Ingest& ingest, ShardOwner& shards, IngestProbe& probe, Health& health, Log& log);
+  ~KafkaIngest();
+  KafkaIngest(const KafkaIngest&) = delete;
+  KafkaIngest& operator=(const KafkaIngest&) = delete;
+  // Until stopped; broker and database outages are waited out, never fatal. Stops by finishing what the writer holds, committing, and
+  // leaving the group.
+  void Run(std::stop_token stop);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace outrider::consumer

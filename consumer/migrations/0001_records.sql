@@ -1,0 +1,101 @@
+-- One row per notification (tenant, channel, dedupe key), for its whole life.
+CREATE TABLE IF NOT EXISTS notification_records (
+  id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  dedupe_hash   BINARY(32)      NOT NULL,
+  tenant        VARCHAR(64)     NOT NULL,
+  channel       VARCHAR(64)     NOT NULL,
+  dedupe_key    VARCHAR(191)    NOT NULL,
+  event_id      VARCHAR(64)     NOT NULL,
+  content_hash  BINARY(32)      NOT NULL,
+  status        VARCHAR(16)     NOT NULL,
+  reason        VARCHAR(64)     NULL,
+  version       INT UNSIGNED    NOT NULL DEFAULT 1,
+  shard         SMALLINT        NOT NULL,
+  due_at        DATETIME(6)     NULL,   -- when it can be acted on next: due time, or the lease's end while sending; NULL: never by itself
+  parked_by     VARCHAR(64)     NULL,
+  priority      TINYINT         NOT NULL,
+  ordering_hash BINARY(32)      NULL,
+  lease_owner   VARCHAR(64)     NULL,   -- the claim's own token while sending
+  attempt_no    INT             NOT NULL DEFAULT 0,
+  attempts_spent INT            NOT NULL DEFAULT 0,
+  max_attempts  INT             NOT NULL DEFAULT 0,   -- the request's own; 0: the channel's policy
+  uncertain     BOOLEAN         NOT NULL DEFAULT FALSE,
+  send_key      VARCHAR(64)     NULL,
+  send_key_first_used_at DATETIME(6) NULL,
+  held_since    DATETIME(6)     NULL,
+  expires_at    DATETIME(6)     NULL,
+  private       BOOLEAN         NOT NULL DEFAULT FALSE,
+  recipient     VARCHAR(255)    NOT NULL DEFAULT '',
+  request       MEDIUMTEXT      NULL,   -- the request as canonical JSON; removed after its retention
+  metadata      JSON            NULL,
+  traceparent   VARCHAR(64)     NULL,
+  tracestate    VARCHAR(512)    NULL,
+  provider      VARCHAR(32)     NULL,   -- of the last attempt
+  last_error    VARCHAR(2000)   NULL,
+  provider_message_id VARCHAR(128) NULL,
+  provider_log_id VARCHAR(128)  NULL,
+  source_topic  VARCHAR(249)    NOT NULL,
+  source_partition INT          NOT NULL,
+  source_offset BIGINT          NOT NULL,
+  source_key    VARCHAR(191)    NOT NULL DEFAULT '',
+  committed_at  DATETIME(6)     NULL,   -- the event's createdAt
+  created_at    DATETIME(6)     NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  updated_at    DATETIME(6)     NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  sent_at       DATETIME(6)     NULL,
+  CONSTRAINT notification_records_status CHECK (status IN ('pending', 'sending', 'sent', 'failed', 'dead', 'skipped')),
+  UNIQUE KEY records_by_dedupe_hash (dedupe_hash),                    -- ingest: one record per key
+  KEY records_by_due (shard, priority, due_at),                       -- scan: what can be acted on, and little else
+  KEY records_by_ordering (ordering_hash, status, id),                -- claim: no earlier unfinished record of the ordering key
+  KEY records_by_parked (parked_by, channel, id),                     -- release of what was parked
+  KEY records_by_key (dedupe_key, id),                                -- show
+  KEY records_by_status (status, id)                                  -- ls
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS notification_attempts (
+  record_id     BIGINT UNSIGNED NOT NULL,
+  attempt_no    INT             NOT NULL,
+  started_at    DATETIME(6)     NOT NULL,
+  duration_us   BIGINT          NULL,
+  worker        VARCHAR(128)    NOT NULL,
+  provider      VARCHAR(32)     NOT NULL DEFAULT '',
+  verdict       VARCHAR(16)     NOT NULL,   -- a SendVerdict, or lease_expired
+  reason        VARCHAR(64)     NOT NULL DEFAULT '',
+  http_status   INT             NOT NULL DEFAULT 0,
+  provider_code VARCHAR(64)     NOT NULL DEFAULT '',
+  provider_log_id VARCHAR(128)  NOT NULL DEFAULT '',
+  detail        VARCHAR(2000)   NOT NULL DEFAULT '',
+  answer        TEXT            NULL,       -- redacted and capped
+  PRIMARY KEY (record_id, attempt_no)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- A shard stands for a Kafka partition (or a direct source): who scans it, and how far ingest has come.
+CREATE TABLE IF NOT EXISTS consumer_shards (
+  shard         SMALLINT        NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  topic         VARCHAR(249)    NOT NULL,
+  partition_no  INT             NOT NULL,
+  owner         VARCHAR(128)    NOT NULL DEFAULT '',
+  epoch         BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  lease_until   DATETIME(6)     NOT NULL DEFAULT '2000-01-01 00:00:00',
+  next_offset   BIGINT          NOT NULL DEFAULT 0,   -- everything below is recorded or rejected
+  events_recorded   BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  events_duplicate  BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  events_conflicting BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  events_rejected   BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  updated_at    DATETIME(6)     NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  UNIQUE KEY shards_by_partition (topic, partition_no)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Events without a readable structure: kept with every fault, so that nothing is dropped silently.
+CREATE TABLE IF NOT EXISTS rejected_events (
+  id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  topic         VARCHAR(249)    NOT NULL,
+  partition_no  INT             NOT NULL,
+  offset_no     BIGINT          NOT NULL,
+  event_key     VARBINARY(1024) NULL,
+  value         LONGBLOB        NULL,
+  headers       MEDIUMTEXT      NOT NULL,   -- JSON list of [name, value or null]; bytes that aren't UTF-8 in base64
+  reason        VARCHAR(64)     NOT NULL,
+  faults        MEDIUMTEXT      NOT NULL,
+  created_at    DATETIME(6)     NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  UNIQUE KEY rejected_by_position (topic, partition_no, offset_no)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

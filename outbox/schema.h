@@ -1,0 +1,18 @@
+// The tables of a source: the outbox itself and the relay's own beside it (design.md 3.1). Migration set "outbox".
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "platform/mysql/migrator.h"
+
+namespace outrider::outbox {
+
+// `table` is the outbox table's configured name; the relay's own tables have fixed names.
+std::vector<mysql::Migration> OutboxMigrations(std::string_view table);
+
+// What this database lacks for a relay, as sentences that name the command which creates it; empty: complete.
+Result<std::vector<std::string>> MissingTables(mysql::MysqlConnection& connection, std::string_view table);
+
+}  // namespace outrider::outbox
