@@ -3,7 +3,7 @@ option(OUTRIDER_WERROR "Treat warnings as errors" ON)
 set(OUTRIDER_SANITIZE "" CACHE STRING "Sanitizers to build with, as -fsanitize takes them: address,undefined or thread")
 
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align
-                    -Wunused -Wnull-dereference -Wimplicit-fallthrough)
+                    -Wunused -Wimplicit-fallthrough -Wno-missing-field-initializers)
 if(OUTRIDER_WERROR)
   add_compile_options(-Werror)
 endif()
@@ -11,7 +11,7 @@ if(OUTRIDER_SANITIZE)
   add_compile_options(-fsanitize=${OUTRIDER_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${OUTRIDER_SANITIZE})
   # g++ 12 reports paths that the sanitizers' own instrumentation makes up.
-  add_compile_options(-Wno-null-dereference -Wno-maybe-uninitialized)
+  add_compile_options(-Wno-maybe-uninitialized)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   add_compile_options(-fstack-protector-strong -D_FORTIFY_SOURCE=2)

@@ -1,0 +1,47 @@
+// The commands of the program but `run`: each reads its options, does one thing, prints, and gives the exit code
+// (design.md 3.5). Single-threaded; a command that is interrupted leaves nothing half done, because each works in one
+// transaction.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/config.h"
+
+namespace outrider::app {
+
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitUnhealthy = 3;
+
+enum class OutputFormat { kTable, kJson };
+
+int MigrateStatus(const Config& config, OutputFormat format);
+int MigrateUp(const Config& config);
+int MigrateSql(const Config& config);
+
+// Prints every fault of `reading` on stderr; kExitUsage when there are any.
+int ConfigCheck(const ConfigReading& reading);
+int ConfigShow(const ConfigReading& reading, OutputFormat format);
+
+struct SendOptions {
+  std::string request_file;  // "-": standard input; the other options must be empty then
+  std::string channel, text, title, markdown, recipient, dedupe_key, ordering_key, tenant, fallback_text, priority;
+  std::string aggregate_id;
+  std::optional<std::chrono::milliseconds> wait;
+};
+int Send(const Config& config, const SendOptions& options, OutputFormat format);
+
+int Show(const Config& config, const std::string& dedupe_key, OutputFormat format);
+
+struct ListOptions {
+  std::string status;
+  std::size_t limit = 50;
+  std::int64_t before_id = 0;
+};
+int List(const Config& config, const ListOptions& options, OutputFormat format);
+
+}  // namespace outrider::app

@@ -1,0 +1,77 @@
+// Config: every setting of the program (design.md 3.5), strict.
+//
+// Unknown keys are faults with a suggestion; all faults come at once, each with the place it was written at; any secret
+// takes a
+// `_file` twin. A value; safe to share once read.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "metrics/log.h"
+#include "model/retry_policy.h"
+#include "model/secret.h"
+#include "platform/kafka/options.h"
+#include "platform/mysql/connection.h"
+#include "providers/channel.h"
+
+namespace outrider::app {
+
+struct SourceConfig {
+  std::string name;
+  mysql::MysqlOptions database;
+  std::optional<mysql::MysqlOptions> migrate;  // the account that may create tables
+  std::string table = "outbox";
+};
+
+enum class Transport { kKafka, kDirect };
+
+struct Config {
+  mysql::MysqlOptions database;
+  std::optional<mysql::MysqlOptions> migrate;
+  std::vector<SourceConfig>
+      sources;  // the database's own outbox (source "outrider") comes last, unless one of these is it
+  Transport transport = Transport::kKafka;
+  kafka::KafkaOptions kafka;
+  std::vector<std::string> topics{"outbox.event.notification"};
+  std::string group = "outrider";
+  std::vector<providers::ChannelSettings> channels;
+  RetryPolicy retry;
+  std::string api_listen = "127.0.0.1:8080";
+  Secret api_token;
+  bool allow_insecure_targets = false;
+  LogOptions log;
+
+  struct Relay {
+    std::chrono::milliseconds lease{10'000};
+    int batch_rows = 500;
+  } relay;
+  struct Delivery {
+    std::chrono::milliseconds lease{60'000};
+    std::chrono::milliseconds call_deadline{15'000};
+    std::chrono::milliseconds max_age{std::chrono::hours{72}};
+    std::chrono::milliseconds dedupe_memory{std::chrono::hours{24 * 30}};
+    int max_in_flight = 256;
+  } delivery;
+  std::chrono::milliseconds grace{25'000};  // for what is in flight when the program is told to stop
+};
+
+// A setting as `config show` prints it: secrets as "***", with the place it was written at ("default" where nowhere).
+struct EffectiveSetting {
+  std::string path;
+  std::string value;
+  std::string origin;
+};
+
+struct ConfigReading {
+  Config config;
+  std::vector<std::string> faults;  // empty: usable
+  std::vector<EffectiveSetting> effective;
+};
+
+// `files` in order, then `environment` ("NAME=value"). Total: any input gives a reading.
+ConfigReading ReadConfig(const std::vector<std::string>& files, const std::vector<std::string>& environment);
+
+}  // namespace outrider::app

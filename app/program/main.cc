@@ -1,0 +1,3 @@
+#include "app/command_line.h"
+
+int main(int argc, char** argv, char** environment) { return outrider::app::RunCommandLine(argc, argv, environment); }
