@@ -1,8 +1,8 @@
 // Provider: one vendor's wire format. Two pure functions and no I/O.
 //
-// A Provider turns a notification into a request, and a response into an outcome. It opens no socket, reads no clock and keeps
-// no state, so a vendor is tested with bytes in and bytes out. Sockets, limits and channels belong to Sender (providers/sender.h).
-// Thread-safe: holds only its settings. (The mock is the exception: it keeps its calls.)
+// A Provider turns a notification into a request, and a response into an outcome. It opens no socket, reads no clock
+// and keeps no state, so a vendor is tested with bytes in and bytes out. Sockets, limits and channels belong to Sender
+// (providers/sender.h). Thread-safe: holds only its settings. (The mock is the exception: it keeps its calls.)
 #pragma once
 
 #include <cstdint>
@@ -39,6 +39,9 @@ struct SendContext {
 
 // Either a request to make, or an outcome that is known without asking the vendor (it could never carry this).
 using SendPlan = std::variant<http::HttpRequest, SendOutcome>;
+
+// A reason with this ending says that no table has the vendor's code: it is counted, so that the table can grow.
+inline constexpr std::string_view kUnknownCodeSuffix = "_unknown_code";
 
 class Provider {
  public:

@@ -1,8 +1,10 @@
 // Sender: from a claimed notification to an outcome, through the channel's limit and the HTTP engine.
 //
-// Holds the channels (replaced as a whole), one limiter a channel, and nothing about records. A refusal is an outcome, never
-// an Error. Threads: safe from several; `done` runs in the engine's thread, or in the caller's when no request was needed.
-// On a crash what was in flight is in doubt: the record says `sending`.
+// Holds the channels (replaced as a whole), one limiter a channel, and nothing about records. A refusal is an outcome,
+// never an Error. Threads: safe from several; `done` runs in the engine's thread, or in the caller's when no request
+// was needed. A vendor's "not before" closes the channel for everybody. Of a private notification neither the answer
+// nor the vendor's words are kept. On a crash what was in flight is in doubt: the record says `sending`; the limiters
+// start with empty windows.
 #pragma once
 
 #include <chrono>
@@ -36,19 +38,20 @@ class Sender final {
   std::optional<ChannelSettings> FindChannel(std::string_view code) const;
   std::vector<std::string> ChannelCodes() const;
 
-  // Takes one place in the channel's limit: zero, or how long to wait before asking again. In any window of one second and of
-  // one minute no more places are given than the limit says. REQUIRES: the channel exists.
+  // Takes one place in the channel's limit: zero, or how long to wait before asking again. In any window of one second
+  // and of one minute no more places are given than the limit says. REQUIRES: the channel exists.
   std::chrono::milliseconds TakePlace(std::string_view channel);
 
-  // `still_mine` runs right before the first byte leaves; false ends it as kNotNow, reason "not_mine". `deadline` bounds the
-  // whole call and must be shorter than the record's lease. `done` is called exactly once. A request that certainly didn't leave
-  // is kNotNow; one that may have been taken is kNoAnswer. An unknown or disabled channel is kUnreachable, "recipient_missing".
+  // `still_mine` runs right before the first byte leaves; false ends it as kNotNow, reason "not_mine". `deadline`
+  // bounds the whole call and must be shorter than the record's lease. `done` is called exactly once. A request that
+  // certainly didn't leave is kNotNow; one that may have been taken is kNoAnswer. An unknown or disabled channel is
+  // kUnreachable, "recipient_missing".
   void Send(const Notification& notification, const std::string& send_key, std::chrono::milliseconds deadline,
             std::function<bool()> still_mine, std::function<void(SendOutcome)> done);
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;  // shared with the callbacks of requests in flight
 };
 
 }  // namespace outrider::providers
