@@ -1,16 +1,17 @@
 // MysqlConnection: one session of MySQL or MariaDB, civil.
 //
-// Every session runs in UTC, READ COMMITTED, strict mode and utf8mb4 (design.md 3.1). Statements are prepared on the server
-// and kept per connection; parameters never become SQL text. Affected rows count *changed* rows, as both servers do by
-// default, so a conditional update must change something (it writes version = version + 1).
+// Every session runs in UTC, READ COMMITTED, strict mode and utf8mb4 (design.md 3.1). Statements are prepared on the
+// server and kept per connection; parameters never become SQL text. Affected rows count *changed* rows, as both servers
+// do by default, so a conditional update must change something (it writes version = version + 1).
 //
-// Threads: one at a time. Lifetime: results don't outlive their connection's next statement only where said so (they are
-// copies here, so they do). On a crash the server rolls the open transaction back.
+// Threads: one at a time. Lifetime: results don't outlive their connection's next statement only where said so (they
+// are copies here, so they do). On a crash the server rolls the open transaction back.
 //
-// Errors: kUnavailable (server gone before the statement took effect, deadlock 1213, lock wait 1205, read-only 1290/1836,
-// too many connections, disk full): nothing was changed once the transaction is rolled back, try again. kUnknown: the
-// connection broke while COMMIT (or an autocommitted write) was under way. kInvalid: the statement or the data is at
-// fault (syntax, missing table 1146, refused login 1045). native_code is MySQL's errno.
+// Errors: kUnavailable (server gone before the statement took effect, deadlock 1213, lock wait 1205, read-only
+// 1290/1836, too many connections, disk full): nothing was changed once the transaction is rolled back, try again.
+// kUnknown: the connection broke while COMMIT (or an autocommitted write) was under way. kInvalid: the statement or the
+// data is at fault (syntax, missing table 1146, duplicate key 1062, refused login 1045, more than max_allowed_packet
+// 1153). native_code is MySQL's errno. A server's message that quotes a value is printed without it.
 #pragma once
 
 #include <chrono>
@@ -56,10 +57,10 @@ class Row {
   std::uint64_t Unsigned(std::size_t column) const;
   double Double(std::size_t column) const;
   bool Bool(std::size_t column) const { return Int(column) != 0; }
-  const std::string& Text(std::size_t column) const;                    // empty string for NULL is not given: stops
+  const std::string& Text(std::size_t column) const;  // empty string for NULL is not given: stops
   std::string TextOr(std::size_t column, std::string_view fallback) const;
-  std::string TakeText(std::size_t column);                             // moves the value out
-  Timestamp Time(std::size_t column) const;                             // DATETIME(6), TIMESTAMP(6)
+  std::string TakeText(std::size_t column);  // moves the value out
+  Timestamp Time(std::size_t column) const;  // DATETIME(6), TIMESTAMP(6)
   std::optional<Timestamp> OptionalTime(std::size_t column) const;
   std::size_t size() const { return values_.size(); }
 
@@ -82,22 +83,30 @@ class MysqlConnection final {
   MysqlConnection(const MysqlConnection&) = delete;
   MysqlConnection& operator=(const MysqlConnection&) = delete;
 
-  // One prepared statement with `?` for each parameter. REQUIRES: as many params as question marks.
+  // One prepared statement with `?` for each parameter, which gives at most one result set. REQUIRES: as many params as
+  // question marks (else kInvalid); at most 65535.
   Result<Rows> Execute(std::string_view sql, std::span<const Param> params = {});
   Result<Rows> Execute(std::string_view sql, std::initializer_list<Param> params) {
     return Execute(sql, std::span<const Param>(params.begin(), params.size()));
   }
-  // Text protocol, no parameters: for what can't be prepared (some DDL). Several statements separated by ';' are run in turn.
+  // Text protocol, no parameters: for what can't be prepared (some DDL). Several statements separated by ';' are run in
+  // turn, up to the first that fails; results are dropped.
   Result<void> ExecuteScript(std::string_view sql);
 
+  // After a deadlock (1213), which ends the transaction on the server, every further statement and Commit() give that
+  // error again until Rollback(): nothing can slip out of the transaction and commit by itself.
   Result<void> Begin();
-  Result<void> Commit();    // kUnknown when the answer never came
-  void Rollback();          // a failure makes the connection broken
+  Result<void> Commit();  // kUnknown when the answer never came
+  void Rollback();        // a failure makes the connection broken
   bool in_transaction() const;
 
   // False after an error that leaves the session in doubt (lost, timed out, failed rollback): it must not be reused.
   bool healthy() const;
+  // True once the server refused something as read-only (1290, 1836): another server may be the primary now.
+  bool read_only() const;
   Result<void> Ping();
+  // Without a round trip: whether the server has hung up (or said something unasked) since the last call.
+  bool HasNews() const;
   Flavor flavor() const;
   std::string server_version() const;  // "10.11.19-MariaDB-..." or "9.7.4"
 

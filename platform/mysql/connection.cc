@@ -1,0 +1,753 @@
+#include "platform/mysql/connection.h"
+
+#include <fmt/format.h>
+#include <mysql.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <list>
+#include <mutex>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+
+namespace outrider::mysql {
+namespace {
+
+// my_bool in MariaDB's client, bool in MySQL's.
+using ClientBool = std::remove_pointer_t<decltype(MYSQL_BIND::is_null)>;
+
+constexpr std::size_t kMaxStatements = 64;
+constexpr std::size_t kInlineColumnBytes = 1024;
+constexpr std::size_t kPacketOverhead = 1024;
+
+constexpr std::string_view kSessionSettings =
+    "SET NAMES utf8mb4 COLLATE utf8mb4_bin, autocommit = 1, time_zone = '+00:00', sql_mode = "
+    "'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'";
+constexpr std::string_view kSessionIsolation = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+
+// Numbers from MySQL's and MariaDB's errmsg lists; those above 3000 are MySQL's, 1927 and 1969 MariaDB's.
+constexpr unsigned kDeadlock = 1213;
+constexpr unsigned kLockWait = 1205;
+constexpr unsigned kEmptyAnswer = 2013;
+constexpr unsigned kPacketTooLarge = 1153;
+
+template <std::size_t N>
+bool IsOneOf(unsigned code, const std::array<unsigned, N>& codes) {
+  return std::find(codes.begin(), codes.end(), code) != codes.end();
+}
+
+// The session is over, or its protocol state can't be trusted.
+bool EndsSession(unsigned code) {
+  static constexpr auto kCodes = std::to_array<unsigned>({1053, 1077, 1079, 1080, 1152, 1153, 1158, 1159, 1160, 1161,
+                                                          1927, 2006, 2013, 2014, 2026, 2027, 2055, 2057, 3169, 4031});
+  return IsOneOf(code, kCodes);
+}
+
+bool IsReadOnly(unsigned code) { return code == 1290 || code == 1836; }
+
+// The server has rolled the whole transaction back (1205 does so with innodb_rollback_on_timeout).
+bool EndsTransaction(unsigned code) {
+  static constexpr auto kCodes = std::to_array<unsigned>({kDeadlock, kLockWait, 1020, 1206, 3101});
+  return IsOneOf(code, kCodes);
+}
+
+bool IsPassing(unsigned code) {
+  static constexpr auto kCodes = std::to_array<unsigned>({
+      1020,      1021, 1030, 1040, 1041, 1047, 1114, 1129, 1203, kLockWait, 1206,
+      kDeadlock, 1226, 1290, 1317, 1461, 1637, 1836, 1969, 3024, 3101, 3572,  // the server's state
+      2001,      2002, 2003, 2004, 2005, 2007, 2008, 2009, 2012               // no connection came about
+  });
+  return IsOneOf(code, kCodes);
+}
+
+enum class Call { kRead, kTransactional, kAutocommitted, kCommit };
+
+ErrorCode Classify(unsigned code, Call call) {
+  if (code == kPacketTooLarge) return ErrorCode::kInvalid;
+  if (call == Call::kCommit) {
+    const bool refused = EndsTransaction(code) || IsReadOnly(code) || code == 1047;
+    return refused ? ErrorCode::kUnavailable : ErrorCode::kUnknown;
+  }
+  if (EndsSession(code)) return call == Call::kAutocommitted ? ErrorCode::kUnknown : ErrorCode::kUnavailable;
+  return IsPassing(code) ? ErrorCode::kUnavailable : ErrorCode::kInvalid;
+}
+
+std::string_view Advice(unsigned code) {
+  switch (code) {
+    case 1045:
+      return "; check the user and the password of the database URL";
+    case 1044:
+    case 1142:
+      return "; grant the missing right to this user";
+    case 1049:
+      return "; create the database or correct the database URL";
+    case 1146:
+      return "; create the tables with the migrations";
+    case 1290:
+    case 1836:
+      return "; the server is read-only, is it still the primary?";
+    case 2002:
+    case 2003:
+      return "; is the server running and reachable?";
+    case 2059:
+      return "; install libmariadb's authentication plugins (package libmariadb3)";
+    default:
+      return "";
+  }
+}
+
+// "Duplicate entry 'order-1' for key ..." -> "Duplicate entry '...' for key ...": values may be parts of messages.
+std::string WithoutValues(unsigned code, std::string text) {
+  static constexpr auto kQuotesValue = std::to_array<unsigned>({1062, 1292, 1366, 1367, 1411, 1525, 1586});
+  if (!IsOneOf(code, kQuotesValue)) return text;
+  const std::size_t begin = text.find('\'');
+  if (begin == std::string::npos) return text;
+  std::size_t end = text.rfind("' for ");
+  if (end == std::string::npos || end <= begin) end = text.rfind('\'');
+  if (end <= begin) return text;
+  return text.replace(begin + 1, end - begin - 1, "...");
+}
+
+std::string_view SkipSpaceAndComments(std::string_view sql) {
+  while (true) {
+    const std::size_t start = sql.find_first_not_of(" \t\r\n(");
+    if (start == std::string_view::npos) return {};
+    sql.remove_prefix(start);
+    std::size_t end = std::string_view::npos;
+    if (sql.starts_with("/*")) {
+      end = sql.find("*/");
+      if (end != std::string_view::npos) end += 2;
+    } else if (sql.starts_with("-- ") || sql.starts_with("#")) {
+      end = sql.find('\n');
+    } else {
+      return sql;
+    }
+    if (end == std::string_view::npos) return {};
+    sql.remove_prefix(end);
+  }
+}
+
+bool OnlyReads(std::string_view sql) {
+  const std::string_view rest = SkipSpaceAndComments(sql);
+  std::string word;
+  for (const char c : rest) {
+    if ((c < 'a' || c > 'z') && (c < 'A' || c > 'Z')) break;
+    word += static_cast<char>(c & ~0x20);
+  }
+  static constexpr auto kReads =
+      std::to_array<std::string_view>({"SELECT", "SHOW", "EXPLAIN", "DESCRIBE", "DESC", "SET", "USE", "DO", "VALUES"});
+  return std::find(kReads.begin(), kReads.end(), word) != kReads.end();
+}
+
+// The first line's worth of a statement, on one line; parameters are never in it.
+std::string Excerpt(std::string_view sql) {
+  constexpr std::size_t kLimit = 80;
+  std::string text;
+  for (const char c : sql) {
+    const bool space = c == ' ' || c == '\n' || c == '\t' || c == '\r';
+    if (!space) text += c;
+    if (space && !text.empty() && text.back() != ' ') text += ' ';
+    if (text.size() >= kLimit) return text + "...";
+  }
+  return text;
+}
+
+[[noreturn]] void StopProgram(const std::string& message) {
+  std::fputs((message + "\n").c_str(), stderr);
+  std::abort();
+}
+
+template <class Number>
+Number ParseNumber(const std::string& text, std::size_t column) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) {
+    StopProgram(fmt::format("mysql::Row: column {} isn't a number of the type asked for", column));
+  }
+  return number;
+}
+
+struct CloseStatement {
+  void operator()(MYSQL_STMT* statement) const { mysql_stmt_close(statement); }
+};
+using Statement = std::unique_ptr<MYSQL_STMT, CloseStatement>;
+
+struct FreeResult {
+  void operator()(MYSQL_RES* result) const { mysql_free_result(result); }
+};
+using Metadata = std::unique_ptr<MYSQL_RES, FreeResult>;
+
+// Least recently used out first. Lists of varying length make many texts of one statement.
+class StatementCache {
+ public:
+  MYSQL_STMT* Find(std::string_view sql) {
+    const auto found = index_.find(sql);
+    if (found == index_.end()) return nullptr;
+    entries_.splice(entries_.begin(), entries_, found->second);
+    return entries_.front().statement.get();
+  }
+
+  MYSQL_STMT* Insert(std::string_view sql, Statement statement) {
+    if (entries_.size() >= kMaxStatements) Erase(entries_.back().sql);
+    entries_.push_front({std::string(sql), std::move(statement)});
+    index_.emplace(entries_.front().sql, entries_.begin());
+    return entries_.front().statement.get();
+  }
+
+  void Erase(std::string_view sql) {
+    const auto found = index_.find(sql);
+    if (found == index_.end()) return;
+    const auto entry = found->second;
+    index_.erase(found);
+    entries_.erase(entry);
+  }
+
+ private:
+  struct Entry {
+    std::string sql;
+    Statement statement;
+  };
+  std::list<Entry> entries_;
+  std::unordered_map<std::string_view, std::list<Entry>::iterator> index_;  // keys point into the entries
+};
+
+// The parameters as the client library wants them; borrows the texts of `params`.
+class BoundParams {
+ public:
+  explicit BoundParams(std::span<const Param> params) : binds_(params.size()), values_(params.size()) {
+    for (std::size_t i = 0; i < params.size(); ++i) std::visit([&](const auto& value) { Bind(i, value); }, params[i]);
+  }
+
+  MYSQL_BIND* binds() { return binds_.data(); }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  struct Value {
+    std::int64_t signed_number = 0;
+    std::uint64_t unsigned_number = 0;
+    double real = 0;
+    std::string text;
+    unsigned long length = 0;  // NOLINT: the client's type
+  };
+
+  void Bind(std::size_t i, std::nullptr_t) { binds_[i].buffer_type = MYSQL_TYPE_NULL; }
+  void Bind(std::size_t i, std::int64_t value) {
+    values_[i].signed_number = value;
+    BindNumber(i, MYSQL_TYPE_LONGLONG, &values_[i].signed_number);
+  }
+  void Bind(std::size_t i, std::uint64_t value) {
+    values_[i].unsigned_number = value;
+    BindNumber(i, MYSQL_TYPE_LONGLONG, &values_[i].unsigned_number);
+    binds_[i].is_unsigned = 1;
+  }
+  void Bind(std::size_t i, double value) {
+    values_[i].real = value;
+    BindNumber(i, MYSQL_TYPE_DOUBLE, &values_[i].real);
+  }
+  void Bind(std::size_t i, std::string_view text) {
+    values_[i].length = text.size();
+    binds_[i].buffer_type = MYSQL_TYPE_STRING;
+    // The client reads only; its structure serves results too and so isn't const. A null pointer would mean NULL.
+    binds_[i].buffer = const_cast<char*>(text.data() == nullptr ? "" : text.data());
+    binds_[i].buffer_length = text.size();
+    binds_[i].length = &values_[i].length;
+    bytes_ += text.size() + 9;
+  }
+  void Bind(std::size_t i, Timestamp time) {
+    values_[i].text = FormatSqlTime(time);
+    Bind(i, std::string_view(values_[i].text));
+  }
+  void BindNumber(std::size_t i, enum_field_types type, void* value) {
+    binds_[i].buffer_type = type;
+    binds_[i].buffer = value;
+    bytes_ += 9;
+  }
+
+  std::vector<MYSQL_BIND> binds_;
+  std::vector<Value> values_;
+  std::size_t bytes_ = 0;
+};
+
+// One row's worth of buffers. Integers and doubles are converted here, exactly; all else comes as text or bytes.
+class BoundRow {
+ public:
+  BoundRow(const MYSQL_FIELD* fields, std::size_t count) : binds_(count), columns_(count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      Column& column = columns_[i];
+      MYSQL_BIND& bind = binds_[i];
+      bind.is_null = &column.null;
+      bind.length = &column.length;
+      bind.error = &column.error;
+      switch (fields[i].type) {
+        case MYSQL_TYPE_TINY:
+        case MYSQL_TYPE_SHORT:
+        case MYSQL_TYPE_INT24:
+        case MYSQL_TYPE_LONG:
+        case MYSQL_TYPE_LONGLONG:
+        case MYSQL_TYPE_YEAR:
+          column.is_unsigned = (fields[i].flags & UNSIGNED_FLAG) != 0;
+          bind.buffer_type = MYSQL_TYPE_LONGLONG;
+          bind.is_unsigned = column.is_unsigned ? 1 : 0;
+          bind.buffer = &column.number;
+          bind.buffer_length = sizeof column.number;
+          break;
+        case MYSQL_TYPE_FLOAT:
+        case MYSQL_TYPE_DOUBLE:
+          bind.buffer_type = MYSQL_TYPE_DOUBLE;
+          bind.buffer = &column.real;
+          bind.buffer_length = sizeof column.real;
+          break;
+        default:
+          column.text.resize(std::clamp<std::size_t>(fields[i].length, 64, kInlineColumnBytes));
+          bind.buffer_type = MYSQL_TYPE_STRING;
+          bind.buffer = column.text.data();
+          bind.buffer_length = column.text.size();
+      }
+    }
+  }
+
+  MYSQL_BIND* binds() { return binds_.data(); }
+
+  // The row just fetched; nothing when a long value can't be read.
+  std::optional<Row> Take(MYSQL_STMT* statement) {
+    std::vector<std::optional<std::string>> values(columns_.size());
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      const Column& column = columns_[i];
+      if (column.null) continue;
+      if (binds_[i].buffer_type == MYSQL_TYPE_LONGLONG) {
+        values[i] = column.is_unsigned ? fmt::to_string(static_cast<std::uint64_t>(column.number))
+                                       : fmt::to_string(column.number);
+      } else if (binds_[i].buffer_type == MYSQL_TYPE_DOUBLE) {
+        values[i] = fmt::to_string(column.real);
+      } else if (column.length <= column.text.size()) {
+        values[i].emplace(column.text.data(), column.length);
+      } else if (!ReadLong(statement, i, values[i].emplace(column.length, '\0'))) {
+        return std::nullopt;
+      }
+    }
+    return Row(std::move(values));
+  }
+
+ private:
+  struct Column {
+    std::string text;
+    std::int64_t number = 0;
+    double real = 0;
+    unsigned long length = 0;  // NOLINT: the client's type
+    ClientBool null = 0;
+    ClientBool error = 0;
+    bool is_unsigned = false;
+  };
+
+  static bool ReadLong(MYSQL_STMT* statement, std::size_t column, std::string& value) {
+    unsigned long length = 0;  // NOLINT: the client's type
+    ClientBool null = 0;
+    ClientBool error = 0;
+    MYSQL_BIND bind{};
+    bind.buffer_type = MYSQL_TYPE_STRING;
+    bind.buffer = value.data();
+    bind.buffer_length = value.size();
+    bind.length = &length;
+    bind.is_null = &null;
+    bind.error = &error;
+    return mysql_stmt_fetch_column(statement, &bind, static_cast<unsigned>(column), 0) == 0 && length == value.size();
+  }
+
+  std::vector<MYSQL_BIND> binds_;
+  std::vector<Column> columns_;
+};
+
+void InitializeLibrary() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    if (mysql_library_init(0, nullptr, nullptr) != 0) StopProgram("mysql: the client library can't be initialised");
+  });
+}
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+std::optional<std::string> PercentDecode(std::string_view text) {
+  std::string decoded;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      decoded += text[i];
+      continue;
+    }
+    if (i + 2 >= text.size()) return std::nullopt;
+    const int high = HexDigit(text[i + 1]);
+    const int low = HexDigit(text[i + 2]);
+    if (high < 0 || low < 0) return std::nullopt;
+    decoded += static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  return decoded;
+}
+
+}  // namespace
+
+Result<MysqlOptions> ParseMysqlUrl(std::string_view url) {
+  constexpr std::string_view kScheme = "mysql://";
+  const auto refuse = [](std::string_view what) {
+    return Fail(
+        ErrorCode::kInvalid,
+        fmt::format("the database URL {}; write mysql://user:password@host:port/database, with special characters "
+                    "as %XX",
+                    what));
+  };
+  if (!url.starts_with(kScheme)) return refuse("doesn't begin with mysql://");
+  url.remove_prefix(kScheme.size());
+  if (url.find_first_of("?#") != std::string_view::npos)
+    return refuse("has a part after ? or #, which means nothing here");
+
+  // A password may hold an unescaped '/': the last '@' ends it.
+  std::string_view login;
+  if (const std::size_t at = url.rfind('@'); at != std::string_view::npos) {
+    login = url.substr(0, at);
+    url.remove_prefix(at + 1);
+  }
+  const std::size_t slash = url.find('/');
+  if (slash == std::string_view::npos || slash + 1 == url.size()) return refuse("names no database");
+  std::string_view host = url.substr(0, slash);
+  const std::string_view database = url.substr(slash + 1);
+
+  MysqlOptions options;
+  std::string_view port;
+  if (host.starts_with('[')) {
+    const std::size_t bracket = host.find(']');
+    if (bracket == std::string_view::npos) return refuse("has a [ without its ]");
+    port = host.substr(bracket + 1);
+    host = host.substr(1, bracket - 1);
+    if (!port.empty() && !port.starts_with(':')) return refuse("has something else than a port after ]");
+  } else if (const std::size_t colon = host.find(':'); colon != std::string_view::npos) {
+    port = host.substr(colon);
+    host = host.substr(0, colon);
+  }
+  if (host.empty()) return refuse("names no host");
+  if (!port.empty()) {
+    port.remove_prefix(1);
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), options.port);
+    if (error != std::errc{} || end != port.data() + port.size() || options.port == 0 || options.port > 65535) {
+      return refuse("has a port that isn't a number from 1 to 65535");
+    }
+  }
+
+  const std::size_t colon = login.find(':');
+  const auto user = PercentDecode(login.substr(0, colon));
+  const auto password = PercentDecode(colon == std::string_view::npos ? std::string_view{} : login.substr(colon + 1));
+  const auto name = PercentDecode(database);
+  if (!user || !password || !name) return refuse("has a % that isn't followed by two hexadecimal digits");
+  if (name->find('/') != std::string::npos) return refuse("has more than one part after the host");
+  options.host = host;
+  options.user = *user;
+  options.password = Secret(*password);
+  options.database = *name;
+  return options;
+}
+
+std::string Describe(const MysqlOptions& options) {
+  const bool v6 = options.host.find(':') != std::string::npos;
+  return fmt::format("{}@{}{}{}:{}/{}", options.user, v6 ? "[" : "", options.host, v6 ? "]" : "", options.port,
+                     options.database);
+}
+
+bool Row::IsNull(std::size_t column) const {
+  if (column >= values_.size()) StopProgram(fmt::format("mysql::Row: no column {} among {}", column, values_.size()));
+  return !values_[column].has_value();
+}
+
+const std::string& Row::Text(std::size_t column) const {
+  if (IsNull(column)) StopProgram(fmt::format("mysql::Row: column {} is NULL", column));
+  return *values_[column];
+}
+
+std::string Row::TextOr(std::size_t column, std::string_view fallback) const {
+  return IsNull(column) ? std::string(fallback) : *values_[column];
+}
+
+std::string Row::TakeText(std::size_t column) {
+  if (IsNull(column)) StopProgram(fmt::format("mysql::Row: column {} is NULL", column));
+  return std::move(*values_[column]);
+}
+
+std::int64_t Row::Int(std::size_t column) const { return ParseNumber<std::int64_t>(Text(column), column); }
+std::uint64_t Row::Unsigned(std::size_t column) const { return ParseNumber<std::uint64_t>(Text(column), column); }
+double Row::Double(std::size_t column) const { return ParseNumber<double>(Text(column), column); }
+
+Timestamp Row::Time(std::size_t column) const {
+  const auto time = ParseSqlTime(Text(column));
+  if (!time) StopProgram(fmt::format("mysql::Row: column {} isn't a time", column));
+  return *time;
+}
+
+std::optional<Timestamp> Row::OptionalTime(std::size_t column) const {
+  if (IsNull(column)) return std::nullopt;
+  return Time(column);
+}
+
+struct MysqlConnection::State {
+  explicit State(const MysqlOptions& connection_options) : options(connection_options), where(Describe(options)) {}
+  // The connection first: then the statements only free their memory instead of saying good-bye one by one.
+  ~State() {
+    if (handle != nullptr) mysql_close(handle);
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  std::unexpected<Error> Failure(unsigned code, std::string_view text, std::string_view sql, Call call) {
+    if (EndsSession(code)) healthy = false;
+    if (IsReadOnly(code)) read_only = true;
+    const std::string message =
+        fmt::format("{}: {} (error {}){}{}", where, WithoutValues(code, std::string(text)), code, Advice(code),
+                    sql.empty() ? std::string() : fmt::format(" [{}]", Excerpt(sql)));
+    Error error{Classify(code, call), message, static_cast<int>(code)};
+    if (in_transaction && EndsTransaction(code)) doom = error;
+    return std::unexpected<Error>(std::move(error));
+  }
+  std::unexpected<Error> Failure(std::string_view sql, Call call) {
+    const unsigned code = mysql_errno(handle);
+    return Failure(code == 0 ? kEmptyAnswer : code, mysql_error(handle), sql, call);
+  }
+  std::unexpected<Error> Failure(MYSQL_STMT* statement, std::string_view sql, Call call) {
+    const unsigned code = mysql_stmt_errno(statement);
+    return Failure(code == 0 ? kEmptyAnswer : code, mysql_stmt_error(statement), sql, call);
+  }
+
+  Result<void> Usable() const {
+    if (!healthy) {
+      return Fail(ErrorCode::kUnavailable, fmt::format("{}: the connection was lost before; open another one", where),
+                  kEmptyAnswer);
+    }
+    if (doom) return std::unexpected<Error>(*doom);
+    return {};
+  }
+
+  Call CallOf(std::string_view sql) const {
+    if (in_transaction) return Call::kTransactional;
+    return OnlyReads(sql) ? Call::kRead : Call::kAutocommitted;
+  }
+
+  Result<void> Query(std::string_view sql, Call call) {
+    if (mysql_real_query(handle, sql.data(), sql.size()) != 0) return Failure(sql, call);
+    return {};
+  }
+
+  // Results of a text-protocol query, each dropped, up to the first error.
+  Result<void> DropResults(std::string_view sql, Call call) {
+    while (true) {
+      const Metadata result(mysql_store_result(handle));
+      if (!result && mysql_field_count(handle) != 0) return Failure(sql, call);
+      const int next = mysql_next_result(handle);
+      if (next < 0) return {};
+      if (next > 0) return Failure(sql, call);
+    }
+  }
+
+  Result<MYSQL_STMT*> Prepare(std::string_view sql) {
+    if (MYSQL_STMT* known = statements.Find(sql)) return known;
+    Statement statement(mysql_stmt_init(handle));
+    if (!statement) StopProgram("mysql: out of memory");
+    // Preparing changes nothing, whatever the statement is.
+    if (mysql_stmt_prepare(statement.get(), sql.data(), sql.size()) != 0) {
+      return Failure(statement.get(), sql, Call::kRead);
+    }
+    return statements.Insert(sql, std::move(statement));
+  }
+
+  Result<Rows> Fetch(MYSQL_STMT* statement, std::string_view sql, Call call) {
+    Rows rows;
+    const Metadata metadata(mysql_stmt_result_metadata(statement));
+    if (!metadata) {
+      rows.affected = mysql_stmt_affected_rows(statement);
+      rows.insert_id = mysql_stmt_insert_id(statement);
+      return rows;
+    }
+    BoundRow row(mysql_fetch_fields(metadata.get()), mysql_num_fields(metadata.get()));
+    if (mysql_stmt_bind_result(statement, row.binds()) != 0) return Failure(statement, sql, call);
+    while (true) {
+      const int status = mysql_stmt_fetch(statement);
+      if (status == MYSQL_NO_DATA) return rows;
+      if (status != 0 && status != MYSQL_DATA_TRUNCATED) return Failure(statement, sql, call);
+      auto values = row.Take(statement);
+      if (!values) return Failure(statement, sql, call);
+      rows.rows.push_back(std::move(*values));
+    }
+  }
+
+  MysqlOptions options;
+  std::string where;
+  StatementCache statements;
+  MYSQL* handle = nullptr;
+  Flavor flavor = Flavor::kMysql;
+  std::uint64_t max_packet = 0;
+  bool in_transaction = false;
+  bool healthy = true;
+  bool read_only = false;
+  std::optional<Error> doom;  // what ended the open transaction on the server
+};
+
+MysqlConnection::MysqlConnection(std::unique_ptr<State> state) : state_(std::move(state)) {}
+MysqlConnection::~MysqlConnection() = default;
+
+Result<std::unique_ptr<MysqlConnection>> MysqlConnection::Open(const MysqlOptions& options) {
+  InitializeLibrary();
+  auto state = std::make_unique<State>(options);
+  state->handle = mysql_init(nullptr);
+  if (state->handle == nullptr) StopProgram("mysql: out of memory");
+  MYSQL* const handle = state->handle;
+
+  const auto connect_timeout = static_cast<unsigned>(options.connect_timeout.count());
+  const auto io_timeout = static_cast<unsigned>(options.io_timeout.count());
+  // "localhost" would otherwise mean a socket file, and a URL with a port never means that.
+  const unsigned protocol = MYSQL_PROTOCOL_TCP;
+  const unsigned local_files = 0;  // a server must not be able to ask for our files
+  mysql_options(handle, MYSQL_OPT_CONNECT_TIMEOUT, &connect_timeout);
+  mysql_options(handle, MYSQL_OPT_READ_TIMEOUT, &io_timeout);
+  mysql_options(handle, MYSQL_OPT_WRITE_TIMEOUT, &io_timeout);
+  mysql_options(handle, MYSQL_OPT_PROTOCOL, &protocol);
+  mysql_options(handle, MYSQL_OPT_LOCAL_INFILE, &local_files);
+  mysql_options(handle, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+  if (mysql_real_connect(handle, options.host.c_str(), options.user.c_str(), options.password.Reveal().c_str(),
+                         options.database.empty() ? nullptr : options.database.c_str(), options.port, nullptr,
+                         CLIENT_MULTI_RESULTS) == nullptr) {
+    return state->Failure("", Call::kRead);
+  }
+
+  const std::string_view version = mysql_get_server_info(handle);
+  state->flavor = version.find("MariaDB") == std::string_view::npos ? Flavor::kMysql : Flavor::kMariaDb;
+  for (const std::string_view settings : {kSessionSettings, kSessionIsolation}) {
+    if (auto set = state->Query(settings, Call::kRead); !set) return std::unexpected(set.error());
+  }
+  std::unique_ptr<MysqlConnection> connection(new MysqlConnection(std::move(state)));
+  auto limit = connection->Execute("SELECT @@max_allowed_packet");
+  if (!limit) return std::unexpected(limit.error());
+  connection->state_->max_packet = limit->rows.front().Unsigned(0);
+  return connection;
+}
+
+Result<Rows> MysqlConnection::Execute(std::string_view sql, std::span<const Param> params) {
+  if (auto usable = state_->Usable(); !usable) return std::unexpected(usable.error());
+  BoundParams bound(params);
+  const std::size_t size = sql.size() + bound.bytes() + kPacketOverhead;
+  if (state_->max_packet != 0 && size > state_->max_packet) {
+    // Sent, it would cost the connection and look like an outage.
+    return Fail(ErrorCode::kInvalid,
+                fmt::format("{}: a statement of {} bytes is more than the server's max_allowed_packet of {} [{}]",
+                            state_->where, size, state_->max_packet, Excerpt(sql)),
+                kPacketTooLarge);
+  }
+  auto prepared = state_->Prepare(sql);
+  if (!prepared) return std::unexpected(prepared.error());
+  MYSQL_STMT* const statement = *prepared;
+  if (const auto wanted = mysql_stmt_param_count(statement); wanted != params.size()) {
+    return Fail(ErrorCode::kInvalid, fmt::format("{}: {} parameters for {} question marks [{}]", state_->where,
+                                                 params.size(), wanted, Excerpt(sql)));
+  }
+
+  const Call call = state_->CallOf(sql);
+  Result<Rows> rows;
+  if ((!params.empty() && mysql_stmt_bind_param(statement, bound.binds()) != 0) || mysql_stmt_execute(statement) != 0) {
+    rows = state_->Failure(statement, sql, call);
+  } else {
+    rows = state_->Fetch(statement, sql, call);
+  }
+  if (state_->healthy) mysql_stmt_free_result(statement);
+  // A statement that failed may have lost its place on the server (1243, 1615); preparing again is cheap.
+  if (!rows) state_->statements.Erase(sql);
+  return rows;
+}
+
+Result<void> MysqlConnection::ExecuteScript(std::string_view sql) {
+  if (auto usable = state_->Usable(); !usable) return usable;
+  if (mysql_set_server_option(state_->handle, MYSQL_OPTION_MULTI_STATEMENTS_ON) != 0) {
+    return state_->Failure(sql, Call::kRead);
+  }
+  const Call call = state_->in_transaction ? Call::kTransactional : Call::kAutocommitted;
+  Result<void> done = state_->Query(sql, call);
+  if (done) done = state_->DropResults(sql, call);
+  if (state_->healthy && mysql_set_server_option(state_->handle, MYSQL_OPTION_MULTI_STATEMENTS_OFF) != 0) {
+    state_->healthy = false;
+  }
+  return done;
+}
+
+Result<void> MysqlConnection::Begin() {
+  if (auto usable = state_->Usable(); !usable) return usable;
+  if (state_->in_transaction) {
+    return Fail(ErrorCode::kInvalid,
+                fmt::format("{}: a transaction is already open on this connection", state_->where));
+  }
+  if (auto begun = state_->Query("START TRANSACTION", Call::kRead); !begun) return begun;
+  state_->in_transaction = true;
+  return {};
+}
+
+Result<void> MysqlConnection::Commit() {
+  if (!state_->in_transaction) {
+    return Fail(ErrorCode::kInvalid, fmt::format("{}: no transaction is open on this connection", state_->where));
+  }
+  if (auto usable = state_->Usable(); !usable) return usable;
+  auto committed = state_->Query("COMMIT", Call::kCommit);
+  if (committed) state_->in_transaction = false;
+  return committed;
+}
+
+void MysqlConnection::Rollback() {
+  if (state_->in_transaction && state_->healthy && !state_->Query("ROLLBACK", Call::kTransactional)) {
+    state_->healthy = false;
+  }
+  state_->in_transaction = false;
+  state_->doom.reset();
+}
+
+bool MysqlConnection::in_transaction() const { return state_->in_transaction; }
+bool MysqlConnection::healthy() const { return state_->healthy; }
+bool MysqlConnection::read_only() const { return state_->read_only; }
+
+Result<void> MysqlConnection::Ping() {
+  if (auto usable = state_->Usable(); !usable) return usable;
+  if (mysql_ping(state_->handle) != 0) {
+    auto failure = state_->Failure("", Call::kRead);
+    state_->healthy = false;
+    return failure;
+  }
+  return {};
+}
+
+bool MysqlConnection::HasNews() const {
+  pollfd socket{static_cast<int>(state_->handle->net.fd), POLLIN, 0};
+  return poll(&socket, 1, 0) != 0;
+}
+
+Flavor MysqlConnection::flavor() const { return state_->flavor; }
+std::string MysqlConnection::server_version() const { return mysql_get_server_info(state_->handle); }
+
+std::string Placeholders(std::size_t count) {
+  std::string text;
+  for (std::size_t i = 0; i < count; ++i) text += i == 0 ? "?" : ", ?";
+  return text;
+}
+
+std::string PlaceholderRows(std::size_t rows, std::size_t columns) {
+  const std::string row = "(" + Placeholders(columns) + ")";
+  std::string text;
+  for (std::size_t i = 0; i < rows; ++i) text += (i == 0 ? "" : ", ") + row;
+  return text;
+}
+
+std::string QuoteIdentifier(std::string_view name) {
+  std::string quoted = "`";
+  for (const char c : name) quoted += c == '`' ? std::string("``") : std::string(1, c);
+  return quoted + "`";
+}
+
+}  // namespace outrider::mysql
