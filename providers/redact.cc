@@ -169,7 +169,11 @@ std::optional<Match> MatchNamedSecret(std::string_view rest) {
     // A scheme and its credentials, up to the end of the line.
     while (end < rest.size() && rest[end] != '\n' && rest[end] != '\r') ++end;
   } else {
-    while (end < rest.size() && rest[end] != '&' && rest[end] != '#' && rest[end] != '\\' && !EndsUrl(rest[end])) ++end;
+    const bool is_list = name.ends_with("signature");  // "v1,<signature>", several of them
+    while (end < rest.size() && rest[end] != '&' && rest[end] != '#' && rest[end] != '\\' &&
+           (!EndsUrl(rest[end]) || (is_list && rest[end] == ','))) {
+      ++end;
+    }
   }
   if (end == at) return std::nullopt;
   return Match{end, at};

@@ -73,7 +73,7 @@ struct FakeImServer::State : std::enable_shared_from_this<FakeImServer::State> {
   std::size_t answers = 0;
 
   FakeImOptions options;
-  std::uint16_t port = 0;
+  std::uint16_t port = 0;  // constant once the thread runs
 
   // Touched by the server's thread only.
   asio::io_context io;
@@ -108,7 +108,7 @@ struct FakeImServer::State : std::enable_shared_from_this<FakeImServer::State> {
       acceptor.close(ignored);
       return error;
     }
-    port = acceptor.local_endpoint().port();
+    if (port == 0) port = acceptor.local_endpoint().port();
     return {};
   }
 
