@@ -150,7 +150,7 @@ TEST(FeishuBotBodyTest, TheSignatureCountsAgainstTheLimit) {
 }
 
 TEST(FeishuBotBodyTest, WhatIsTooLargeBecomesTheFallbackText) {
-  const std::string large(FeishuBot::kMaxBodyBytes, 'x');
+  const std::string large = OfBodySize(FeishuBot::kMaxBodyBytes + 1);
   EXPECT_EQ(BodyOf(Plan(Text(large, "short")))["content"]["text"], "short");
   EXPECT_EQ(RefusalOf(Plan(Text(large, large))), "payload_too_large");
 }

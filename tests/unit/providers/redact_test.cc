@@ -85,7 +85,7 @@ TEST(RedactTest, WhatHelpsAPersonStays) {
        {"", "Key Words Not Found", "sign match fail or timestamp is not within one hour from current time",
         "param invalid: incoming webhook access token invalid", R"({"code":99991663,"msg":"x"})",
         R"({"code":800004509})", "message exceeds the size limit of 30KB", "2026-11-24T05:11:41.436563Z",
-        "2026-11-24 05:11:41", "HTTP 504", "@_user_1", "a@b",
+        "2026-11-24 05:11:41", "HTTP 504", "log 1234567890123456", "@_user_1", "a@b",
         "frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]", "20241108112233ABCDEF0123456789",
         "192.168.100.200:8080", "ext=contain sensitive data: EMAIL_ADDRESS", "design=x monkey=y",
         "ErrCode: 11310; ErrMsg: card table number over limit"}) {
