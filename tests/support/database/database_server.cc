@@ -1,7 +1,6 @@
 #include "tests/support/database/database_server.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -184,8 +183,8 @@ void DatabaseServer::Kill() {
   if (process_) process_->Kill();
 }
 
-void DatabaseServer::Pause() { process_->Signal(SIGSTOP); }
-void DatabaseServer::Continue() { process_->Signal(SIGCONT); }
+void DatabaseServer::Pause() { process_->Pause(); }
+void DatabaseServer::Continue() { process_->Continue(); }
 
 void DatabaseServer::Restart() {
   Stop();

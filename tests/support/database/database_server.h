@@ -46,7 +46,7 @@ class DatabaseServer final {
 
   void Stop();      // SIGTERM, to a clean end
   void Kill();      // SIGKILL
-  void Pause();     // SIGSTOP
+  void Pause();     // SIGSTOP; returns when it stands still
   void Continue();  // SIGCONT
   void Restart();   // stops it if it runs; same port, same data; returns when it answers
   // Restarts with other options in place of those given to Start.

@@ -184,6 +184,18 @@ void ChildProcess::Signal(int number) {
   if (Running()) kill(pid_, number);
 }
 
+void ChildProcess::Pause() {
+  Signal(SIGSTOP);
+  siginfo_t ignored{};
+  // Delivery takes its time; until then the child still answers. The event stays where it is, so that Wait() sees an
+  // end.
+  while (!ended_ && waitid(P_PID, static_cast<id_t>(pid_), &ignored, WSTOPPED | WEXITED | WNOWAIT) != 0 &&
+         errno == EINTR) {
+  }
+}
+
+void ChildProcess::Continue() { Signal(SIGCONT); }
+
 std::optional<ExitStatus> ChildProcess::Wait(std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (!ended_) {

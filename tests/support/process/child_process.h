@@ -48,6 +48,8 @@ class ChildProcess final {
   bool Running();
   // Nothing when the child has ended already.
   void Signal(int number);
+  void Pause();     // SIGSTOP; returns when every thread of the child stands still
+  void Continue();  // SIGCONT
   // How it ended; nothing when it still runs after `timeout`.
   std::optional<ExitStatus> Wait(std::chrono::milliseconds timeout);
   // SIGKILL to the child and to what it started in its process group, then reaped.
