@@ -1,10 +1,15 @@
 // DeliveryProbe: how claims, attempts and settlements are seen. Metric names: metrics/README.md. Thread-safe.
+//
+// `provider` and `reason` are labels from closed sets, given to the constructor: a provider's own code would be a
+// series for ever if a vendor invented codes. Whatever isn't in the set counts as "other".
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "metrics/registry.h"
 #include "model/delivery_status.h"
@@ -12,20 +17,26 @@
 
 namespace outrider {
 
+struct DeliveryLabels {
+  std::vector<std::string> providers = {"feishu_bot", "mock"};
+  std::vector<std::string> reasons;  // the providers' own, beside those of the status table (design.md 3.4)
+};
+
 class DeliveryProbe final {
  public:
-  explicit DeliveryProbe(MetricsRegistry& registry);
+  explicit DeliveryProbe(MetricsRegistry& registry, DeliveryLabels labels = {});
   ~DeliveryProbe();
   void Transitioned(DeliveryStatus from, DeliveryStatus to, std::size_t records);
   void Attempted(std::string_view provider, SendVerdict verdict, std::chrono::microseconds duration);
   void Delivered(std::string_view provider, std::chrono::microseconds since_commit);
-  void Died(std::string_view reason);         // reasons come from the closed tables of model and providers; others count as "other"
+  void Died(
+      std::string_view reason);  // reasons come from the closed tables of model and providers; others count as "other"
   void SettleConflicts(std::size_t records);  // a settlement found another version: it changed nothing
   void ClaimConflicts(std::size_t records);
   void LeasesExpired(std::size_t records);
   void BecameUncertain(std::size_t records);
   void Parked(std::size_t records);
-  void InFlight(std::size_t sends);           // now
+  void InFlight(std::size_t sends);             // now
   void RateLimited(std::string_view provider);  // held back by our own limiter
   void UnknownCode(std::string_view provider);  // a vendor's code that no table has
 

@@ -1,0 +1,132 @@
+#include "metrics/delivery_probe.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+#include "metrics/registry_state.h"
+
+namespace outrider {
+namespace {
+
+constexpr std::array kVerdicts = {SendVerdict::kAccepted,    SendVerdict::kNotNow,      SendVerdict::kRefused,
+                                  SendVerdict::kUnreachable, SendVerdict::kChannelDown, SendVerdict::kNoAnswer};
+constexpr std::array kReasons = {"attempts_exhausted", "held_too_long", "uncertain", "channel_unknown", "discarded"};
+constexpr std::string_view kOther = "other";
+
+double Seconds(std::chrono::microseconds duration) {
+  return std::max(0.0, std::chrono::duration<double>(duration).count());
+}
+
+std::vector<std::string> AllReasons(const DeliveryLabels& labels) {
+  std::vector<std::string> reasons(kReasons.begin(), kReasons.end());
+  reasons.insert(reasons.end(), labels.reasons.begin(), labels.reasons.end());
+  return reasons;
+}
+
+// One provider's series.
+struct ProviderSeries {
+  ProviderSeries(MetricsRegistry::State& registry, const SeriesLabels& provider)
+      : attempt_duration(registry.Seconds("delivery_attempt_duration_seconds",
+                                          "From the start of an attempt to its outcome.", provider)),
+        latency(registry.Seconds("delivery_latency_seconds", "From the event's creation to the provider's acceptance.",
+                                 provider)),
+        rate_limited(
+            registry.Counter("ratelimit_throttled_total", "Sends held back by Outrider's own limits.", provider)),
+        unknown_codes(registry.Counter("provider_unknown_codes_total",
+                                       "Answers whose code isn't in the provider's table.", provider)) {
+    for (const SendVerdict verdict : kVerdicts) {
+      SeriesLabels labels = provider;
+      labels["outcome"] = std::string(ToString(verdict));
+      outcomes[verdict] =
+          &registry.Counter("deliveries_total", "Attempts, by what the provider's answer meant.", labels);
+    }
+  }
+
+  std::map<SendVerdict, prometheus::Counter*> outcomes;
+  prometheus::Histogram& attempt_duration;
+  prometheus::Histogram& latency;
+  prometheus::Counter& rate_limited;
+  prometheus::Counter& unknown_codes;
+};
+
+}  // namespace
+
+struct DeliveryProbe::State {
+  State(MetricsRegistry::State& registry, const DeliveryLabels& labels)
+      : dead(registry, "dead_total", "Records that became dead, by reason.", "reason", AllReasons(labels)),
+        settle_conflicts(
+            registry.Counter("settle_conflicts_total", "Settlements that found another version and changed nothing.")),
+        claim_conflicts(registry.Counter("claim_conflicts_total", "Claims that somebody else made first.")),
+        leases_expired(registry.Counter("leases_expired_total", "Records found sending with an expired lease.")),
+        uncertain(
+            registry.Counter("uncertain_total", "Records of which it isn't known whether the provider took them.")),
+        parked(registry.Counter("parked_total", "Records parked until a channel, key or limit lets them go on.")),
+        in_flight(registry.Gauge("inflight", "Items being worked on now, by stage.", {{"stage", "send"}})) {
+    for (const Transition& transition : kTransitions) {
+      const auto pair = std::pair(transition.from, transition.to);
+      if (transitions.contains(pair)) continue;
+      transitions[pair] =
+          &registry.Counter("transitions_total", "Changes of a record's status.",
+                            {{"from", std::string(ToString(pair.first))}, {"to", std::string(ToString(pair.second))}});
+    }
+    for (const std::string& provider : labels.providers) {
+      providers.try_emplace(provider, registry, SeriesLabels{{"provider", provider}});
+    }
+    providers.try_emplace(std::string(kOther), registry, SeriesLabels{{"provider", std::string(kOther)}});
+  }
+
+  ProviderSeries& Provider(std::string_view name) {
+    const auto found = providers.find(name);
+    return (found != providers.end() ? found : providers.find(kOther))->second;
+  }
+
+  std::map<std::pair<DeliveryStatus, DeliveryStatus>, prometheus::Counter*> transitions;
+  std::map<std::string, ProviderSeries, std::less<>> providers;
+  CounterByLabel dead;
+  prometheus::Counter& settle_conflicts;
+  prometheus::Counter& claim_conflicts;
+  prometheus::Counter& leases_expired;
+  prometheus::Counter& uncertain;
+  prometheus::Counter& parked;
+  prometheus::Gauge& in_flight;
+};
+
+DeliveryProbe::DeliveryProbe(MetricsRegistry& registry, DeliveryLabels labels)
+    : state_(std::make_unique<State>(registry.state(), labels)) {}
+DeliveryProbe::~DeliveryProbe() = default;
+
+void DeliveryProbe::Transitioned(DeliveryStatus from, DeliveryStatus to, std::size_t records) {
+  const auto found = state_->transitions.find({from, to});
+  if (found != state_->transitions.end()) found->second->Increment(static_cast<double>(records));
+}
+void DeliveryProbe::Attempted(std::string_view provider, SendVerdict verdict, std::chrono::microseconds duration) {
+  ProviderSeries& series = state_->Provider(provider);
+  series.outcomes.at(verdict)->Increment();
+  series.attempt_duration.Observe(Seconds(duration));
+}
+void DeliveryProbe::Delivered(std::string_view provider, std::chrono::microseconds since_commit) {
+  state_->Provider(provider).latency.Observe(Seconds(since_commit));
+}
+void DeliveryProbe::Died(std::string_view reason) { state_->dead[reason].Increment(); }
+void DeliveryProbe::SettleConflicts(std::size_t records) {
+  state_->settle_conflicts.Increment(static_cast<double>(records));
+}
+void DeliveryProbe::ClaimConflicts(std::size_t records) {
+  state_->claim_conflicts.Increment(static_cast<double>(records));
+}
+void DeliveryProbe::LeasesExpired(std::size_t records) {
+  state_->leases_expired.Increment(static_cast<double>(records));
+}
+void DeliveryProbe::BecameUncertain(std::size_t records) { state_->uncertain.Increment(static_cast<double>(records)); }
+void DeliveryProbe::Parked(std::size_t records) { state_->parked.Increment(static_cast<double>(records)); }
+void DeliveryProbe::InFlight(std::size_t sends) { state_->in_flight.Set(static_cast<double>(sends)); }
+void DeliveryProbe::RateLimited(std::string_view provider) { state_->Provider(provider).rate_limited.Increment(); }
+void DeliveryProbe::UnknownCode(std::string_view provider) { state_->Provider(provider).unknown_codes.Increment(); }
+
+}  // namespace outrider
