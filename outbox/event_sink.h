@@ -1,7 +1,8 @@
 // EventSink: where a relay hands its rows to. Kafka, or straight into ingest (transport: direct).
 //
-// Threads: the relay's own. A row that was submitted gets exactly one report. On a crash what was submitted and not yet reported may or
-// may not have arrived; its row is still in the outbox and is submitted again (duplicates are removed at ingest).
+// Threads: the relay's own. A row that was submitted gets exactly one report. On a crash what was submitted and not yet
+// reported may or may not have arrived; its row is still in the outbox and is submitted again (duplicates are removed
+// at ingest).
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,6 @@
-// KafkaSink: publishes outbox rows as design.md 3.3 says (topic outbox.event.<aggregatetype>, key aggregateid, value payload, headers id,
-// eventType, createdAt, and traceparent/tracestate where the row has them). Rebuilds its producer after a fatal error.
-// Threads: the relay's own. See EventSink for what a crash loses.
+// KafkaSink: publishes outbox rows as design.md 3.3 says (topic outbox.event.<aggregatetype>, key aggregateid, value
+// payload, headers id, eventType, createdAt, and traceparent/tracestate where the row has them). Rebuilds its producer
+// after a fatal error. Threads: the relay's own. See EventSink for what a crash loses.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,5 @@
-// The tables of a source: the outbox itself and the relay's own beside it (design.md 3.1). Migration set "outbox".
+// The tables of a source: the outbox itself and the relay's own beside it (design.md 3.1).
+// Pure but for MissingTables(), which reads the connection's database.
 #pragma once
 
 #include <string>
@@ -11,6 +12,9 @@ namespace outrider::outbox {
 
 // `table` is the outbox table's configured name; the relay's own tables have fixed names.
 std::vector<mysql::Migration> OutboxMigrations(std::string_view table);
+// The migrator's set for that table ("outbox" for `outbox`): two outbox tables of one database are recorded apart, so
+// that the second one is created although the first one's files were applied.
+std::string OutboxMigrationSet(std::string_view table);
 
 // What this database lacks for a relay, as sentences that name the command which creates it; empty: complete.
 Result<std::vector<std::string>> MissingTables(mysql::MysqlConnection& connection, std::string_view table);

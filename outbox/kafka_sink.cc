@@ -1,0 +1,131 @@
+#include "outbox/kafka_sink.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "platform/kafka/producer.h"
+
+namespace outrider::outbox {
+namespace {
+
+constexpr std::size_t kMaxTopicLength = 249;
+
+bool IsTopicCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+}
+
+Result<void> CheckTopic(const OutboxRow& row, std::string_view topic) {
+  if (row.aggregatetype.empty()) return Fail(ErrorCode::kInvalid, "aggregatetype is empty, so the row has no topic");
+  if (topic.size() > kMaxTopicLength || !std::all_of(topic.begin(), topic.end(), IsTopicCharacter)) {
+    return Fail(
+        ErrorCode::kInvalid,
+        fmt::format("aggregatetype doesn't make a legal topic name: only a-z, A-Z, 0-9, '.', '_' and '-' may be in "
+                    "it, and {} characters with the prefix",
+                    kMaxTopicLength));
+  }
+  return {};
+}
+
+}  // namespace
+
+struct KafkaSink::State {
+  explicit State(kafka::KafkaOptions kafka_options) : options(std::move(kafka_options)) {}
+
+  Result<void> Connect() {
+    auto created = kafka::KafkaProducer::Create(options);
+    if (!created) {
+      rebuild_trouble = created.error().message;
+      return std::unexpected(created.error());
+    }
+    producer = std::move(*created);
+    rebuild_trouble.clear();
+    return {};
+  }
+
+  // The old producer goes only when it owes no report. Its requests that are still on their way can't reorder anything:
+  // the broker takes them in their own sequence, so of two rows each producer writes the earlier one first, and the
+  // first copies stay in order.
+  void RebuildIfFatal() {
+    if (producer) {
+      const auto fatal = producer->fatal_error();
+      if (!fatal) return;
+      rebuild_trouble = fatal->message;
+      producer->Purge();
+      if (producer->outstanding() > 0) return;
+      producer.reset();
+    }
+    (void)Connect();
+  }
+
+  const kafka::KafkaOptions options;
+  std::unique_ptr<kafka::KafkaProducer> producer;
+  std::unordered_map<std::uint64_t, std::string> topics;  // of what is outstanding, by seq
+  std::vector<kafka::DeliveryReport> deliveries;
+  std::string rebuild_trouble;
+};
+
+Result<std::unique_ptr<KafkaSink>> KafkaSink::Create(const kafka::KafkaOptions& options) {
+  auto state = std::make_unique<State>(options);
+  if (auto connected = state->Connect(); !connected) return std::unexpected(connected.error());
+  return std::unique_ptr<KafkaSink>(new KafkaSink(std::move(state)));
+}
+
+KafkaSink::KafkaSink(std::unique_ptr<State> state) : state_(std::move(state)) {}
+KafkaSink::~KafkaSink() = default;
+
+Result<void> KafkaSink::Submit(const OutboxRow& row) {
+  std::string topic = TopicOf(row);
+  if (auto legal = CheckTopic(row, topic); !legal) return legal;
+  if (!state_->producer || state_->producer->fatal_error()) {
+    return Fail(ErrorCode::kUnavailable,
+                fmt::format("the Kafka producer is being rebuilt: {}", state_->rebuild_trouble));
+  }
+  const std::string created_at = FormatRfc3339(row.created_at);
+  std::vector<std::pair<std::string_view, std::string_view>> headers = {
+      {"id", row.id}, {"eventType", row.type}, {"createdAt", created_at}};
+  if (row.traceparent) headers.emplace_back("traceparent", *row.traceparent);
+  if (row.tracestate) headers.emplace_back("tracestate", *row.tracestate);
+  auto produced = state_->producer->Produce({topic, row.aggregateid, row.payload, headers, row.seq});
+  if (!produced) return produced;
+  state_->topics.insert_or_assign(row.seq, std::move(topic));
+  return {};
+}
+
+void KafkaSink::Poll(std::chrono::milliseconds wait, std::vector<PublishReport>& reports) {
+  state_->RebuildIfFatal();
+  if (!state_->producer) return;
+  state_->deliveries.clear();
+  state_->producer->Poll(wait, state_->deliveries);
+  for (const kafka::DeliveryReport& delivery : state_->deliveries) {
+    PublishReport& report = reports.emplace_back();
+    report.seq = delivery.tag;
+    if (auto topic = state_->topics.extract(delivery.tag)) report.topic = std::move(topic.mapped());
+    if (delivery.kind == kafka::DeliveryReport::Kind::kAcked) {
+      report.kind = PublishReport::Kind::kStored;
+      report.partition = delivery.partition;
+      report.offset = delivery.offset;
+      continue;
+    }
+    const bool poison =
+        delivery.kind == kafka::DeliveryReport::Kind::kNotWritten && delivery.error.code == ErrorCode::kInvalid;
+    report.kind = poison ? PublishReport::Kind::kPoison : PublishReport::Kind::kNotStored;
+    report.problem = delivery.error.message;
+  }
+}
+
+void KafkaSink::Abandon() {
+  if (state_->producer) state_->producer->Purge();
+}
+
+std::size_t KafkaSink::outstanding() const { return state_->producer ? state_->producer->outstanding() : 0; }
+
+std::string KafkaSink::trouble() const {
+  if (!state_->rebuild_trouble.empty()) return state_->rebuild_trouble;
+  return state_->producer ? state_->producer->last_trouble() : "";
+}
+
+}  // namespace outrider::outbox
