@@ -73,8 +73,9 @@ class OutboxStore final {
                                   const std::vector<std::uint64_t>& seqs) const;
 
   std::string source_;
-  std::string table_;  // quoted
   std::string read_;
+  std::string read_payloads_;
+  std::string delete_;
   std::string copy_to_dead_;
   std::string probe_;
 };

@@ -173,11 +173,9 @@ Result<void> Relay::State::Connect() {
   if (!opened) return std::unexpected(opened.error());
   // A relay that is paused inside its transaction keeps the lease row locked. The server hangs up on it within a lease,
   // and nobody waits longer for a lock than that, so the take-over isn't held up.
-  if (auto set = (*opened)->ExecuteScript(fmt::format("SET SESSION wait_timeout = {}, innodb_lock_wait_timeout = {}",
-                                                      WholeSeconds(options.lease), WholeSeconds(options.lease / 3)));
-      !set) {
-    return set;
-  }
+  const std::string settings = fmt::format("SET SESSION wait_timeout = {}, innodb_lock_wait_timeout = {}",
+                                           WholeSeconds(options.lease), WholeSeconds(options.lease / 3));
+  if (auto set = (*opened)->ExecuteScript(settings); !set) return set;
   auto missing = MissingTables(**opened, options.table);
   if (!missing) return std::unexpected(missing.error());
   if (!missing->empty()) return Fail(ErrorCode::kInvalid, Join(*missing));
