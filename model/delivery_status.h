@@ -1,7 +1,7 @@
 // The life of one notification, and the only place that says what may follow what (design.md 3.4).
 //
-// Stores apply transitions, services ask for them, nobody writes a status by hand. model/README.md draws the table; a test
-// compares the two. Pure.
+// Stores apply transitions, services ask for them, nobody writes a status by hand. model/README.md draws the table; a
+// test compares the two. Pure.
 #pragma once
 
 #include <array>
@@ -24,12 +24,12 @@ enum class DeliveryEvent {
   kLeaseExpired,       // its sender vanished: failed, and uncertain if bytes may have left
   kExpired,            // expires_at has passed
   kQuotaUsedUp,
-  kCancelled,           // by a person
-  kRescheduled,         // parked, released, rescheduled, re-prioritised
-  kUncertainHeld,       // in doubt, and the policy is to hold
-  kReplayed,            // by a person
-  kReopened,            // by a different event with the same key, where the channel allows it
-  kDiscarded,           // by a person
+  kCancelled,      // by a person
+  kRescheduled,    // parked, released, rescheduled, re-prioritised
+  kUncertainHeld,  // in doubt, and the policy is to hold
+  kReplayed,       // by a person
+  kReopened,       // by a different event with the same key, where the channel allows it
+  kDiscarded,      // by a person
 };
 
 struct Transition {

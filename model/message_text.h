@@ -1,5 +1,5 @@
-// SmartFlow's text rules (requirements.md B4), which the `smartflow` profile reproduces; the fallback is cleaned like the
-// summary (D26). Pure functions.
+// SmartFlow's text rules (requirements.md B4), which the `smartflow` profile reproduces; the fallback is cleaned like
+// the summary (D26). Pure functions.
 #pragma once
 
 #include <cstddef>

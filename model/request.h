@@ -1,8 +1,8 @@
 // The notification request: what an application writes into its outbox (design.md 3.2).
 //
 // ParseRequest reads the JSON payload and names every fault at once. Structure alone decides: whether a channel or a
-// template exists is not looked at here. model/request.schema.json says the same as JSON Schema, and a test holds the two
-// against each other. Values and pure functions.
+// template exists is not looked at here. model/request.schema.json says the same as JSON Schema, and a test holds the
+// two against each other. Values and pure functions.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +32,7 @@ struct Message {
 
 struct Attachment {
   std::string name;
-  std::string url;       // exactly one of url and file_key is set
+  std::string url;  // exactly one of url and file_key is set
   std::string file_key;
   friend bool operator==(const Attachment&, const Attachment&) = default;
 };
@@ -58,7 +58,8 @@ struct NotificationRequest {
   friend bool operator==(const NotificationRequest&, const NotificationRequest&) = default;
 };
 
-// Where a request is wrong: a JSON pointer ("/message/text", "" for the whole) and a sentence for people.
+// Where a request is wrong: a JSON pointer ("/message/text", "" for the whole) and a sentence for people, without the
+// values themselves.
 struct RequestFault {
   std::string pointer;
   std::string problem;
@@ -67,7 +68,7 @@ struct RequestFault {
 struct RequestReading {
   std::optional<NotificationRequest> request;  // set when there is no fault
   std::vector<RequestFault> faults;
-  std::vector<std::string> unknown_fields;  // kept in the payload, ignored, counted
+  std::vector<std::string> unknown_fields;  // JSON pointers; kept in the payload, ignored, counted
   Digest content_hash{};                    // of the canonical JSON; set when the payload is JSON at all
 };
 
@@ -77,14 +78,20 @@ inline constexpr std::size_t kMaxChannel = 64;
 inline constexpr std::size_t kMaxTenant = 64;
 inline constexpr std::size_t kMaxRecipient = 255;
 inline constexpr std::size_t kMaxOrderingKey = 191;
+inline constexpr int kMaxMaxAttempts = 1000;
 inline constexpr std::size_t kMaxPayloadBytes = 1 << 20;
-inline constexpr int kMaxJsonDepth = 64;
+inline constexpr int kMaxJsonDepth = 64;  // the whole is level 1
+// A payload with more faults than this names these, and counts the others in a last one.
+inline constexpr std::size_t kMaxFaults = 100;
 
 // Total: any bytes give a reading. Bounded by kMaxPayloadBytes and kMaxJsonDepth.
 RequestReading ParseRequest(std::string_view payload);
-// The request as canonical JSON: what ParseRequest(ToJson(r)) gives back equals r.
+// The request as canonical JSON: what ParseRequest(ToJson(r)) gives back equals r, for each r that ParseRequest could
+// give. Total: bytes that aren't UTF-8 become U+FFFD, and a card or variables that aren't JSON become a text that
+// ParseRequest refuses.
 std::string ToJson(const NotificationRequest& request);
-// Sorted keys, no white space, the last of repeated keys; nothing when the text isn't JSON. MySQL normalises JSON columns and
+// Sorted keys, no white space, the last of repeated keys; nothing when the text isn't JSON or is
+// deeper than kMaxJsonDepth. MySQL normalises JSON columns and
 // MariaDB doesn't, so contents are compared by the hash of this form (design.md 3.1).
 std::optional<std::string> CanonicalJson(std::string_view json);
 std::string MessageToJson(const Message& message);

@@ -1,7 +1,7 @@
 // When a failed notification is tried again.
 //
-// Exponential back-off with jitter, or an explicit list; a vendor's hint wins, clamped (requirements.md F, "back-off"). Pure:
-// the random number is a parameter.
+// Exponential back-off with jitter, or an explicit list; a vendor's hint wins, clamped (requirements.md F, "back-off").
+// Pure: the random number is a parameter.
 #pragma once
 
 #include <chrono>
@@ -26,6 +26,7 @@ inline constexpr std::chrono::milliseconds kMaxRetryAfter = std::chrono::minutes
 // Every fault of the settings, as sentences that name both values (D46: a maximum below the base is refused).
 std::vector<std::string> Validate(const RetryPolicy& policy);
 
+// Jitter comes after the maximum, so that waits at the maximum are spread too: with 0.2 the longest is 1.2 * max.
 // The wait after attempt `attempt` (1 is the first; less counts as 1). `random` is in [0, 1); 0.5 means no jitter.
 // A hint replaces the back-off when it is longer, and is clamped to kMaxRetryAfter.
 std::chrono::milliseconds RetryDelay(const RetryPolicy& policy, int attempt, double random,

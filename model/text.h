@@ -1,7 +1,7 @@
 // Text rules: what a message's characters may be and how a text is cut.
 //
-// A "character" is a Unicode code point, as requirements.md B4 counts runes; limits of some vendors count bytes (WeCom),
-// so both cuts exist and neither ever splits a code point. Pure functions.
+// A "character" is a Unicode code point, as requirements.md B4 counts runes; limits of some vendors count bytes
+// (WeCom), so both cuts exist and neither ever splits a code point. Pure functions.
 #pragma once
 
 #include <cstddef>
