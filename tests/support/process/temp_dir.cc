@@ -12,7 +12,8 @@
 namespace outrider::testing {
 
 TempDir::TempDir(std::string_view purpose) {
-  std::string name = fmt::format("/tmp/outrider-{}-XXXXXX", purpose);
+  const char* const parent = std::getenv("OUTRIDER_TEST_TMP");
+  std::string name = fmt::format("{}/outrider-{}-XXXXXX", parent == nullptr ? "/tmp" : parent, purpose);
   if (mkdtemp(name.data()) == nullptr) {
     throw std::runtime_error(fmt::format("can't make a folder {}: {}", name, std::strerror(errno)));
   }

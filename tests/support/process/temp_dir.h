@@ -12,7 +12,8 @@ namespace outrider::testing {
 
 class TempDir final {
  public:
-  explicit TempDir(std::string_view purpose = "test");  // /tmp/outrider-<purpose>-XXXXXX; throws std::runtime_error
+  // ${OUTRIDER_TEST_TMP:-/tmp}/outrider-<purpose>-XXXXXX; throws std::runtime_error
+  explicit TempDir(std::string_view purpose = "test");
   ~TempDir();
   TempDir(TempDir&& other) noexcept : path_(std::move(other.path_)) { other.path_.clear(); }
   TempDir& operator=(TempDir&&) = delete;
