@@ -80,11 +80,11 @@ void Merge(ConfigValue& base, ConfigValue&& over) {
   }
   for (auto& [key, value] : over.entries) {
     auto found =
-        std::find_if(base.entries.begin(), base.entries.end(), [&](const auto& entry) { return entry.first == key; });
+        std::find_if(base.entries.begin(), base.entries.end(), [&](const auto& entry) { return entry.key == key; });
     if (found == base.entries.end()) {
       base.entries.emplace_back(key, std::move(value));
     } else {
-      Merge(found->second, std::move(value));
+      Merge(found->value, std::move(value));
     }
   }
 }
@@ -149,13 +149,13 @@ void ApplyVariable(const std::string& variable, ConfigTree& tree) {
       place->origin = "environment " + name;
     }
     auto found = std::find_if(place->entries.begin(), place->entries.end(),
-                              [&](const auto& entry) { return SameLevel(entry.first, level); });
+                              [&](const auto& entry) { return SameLevel(entry.key, level); });
     if (found == place->entries.end()) {
       place->entries.emplace_back(level, ConfigValue{});
       found = std::prev(place->entries.end());
-      found->second.origin = "environment " + name;
+      found->value.origin = "environment " + name;
     }
-    place = &found->second;
+    place = &found->value;
     if (separator == std::string_view::npos) break;
     rest = rest.substr(separator + 2);
   }
