@@ -22,7 +22,9 @@ constexpr std::size_t kMaxTableName = 64;
 std::string ShownUrl(const std::string& url) {
   const Result<mysql::MysqlOptions> options = mysql::ParseMysqlUrl(url);
   if (!options) return "***";
-  return fmt::format("mysql://{}{}", options->password.empty() ? "" : "***:", Describe(*options));
+  std::string shown = "mysql://" + Describe(*options);
+  if (!options->password.empty()) shown.insert(shown.find('@'), ":***");
+  return shown;
 }
 
 std::optional<mysql::MysqlOptions> ReadUrl(ConfigSection& section, std::string_view key, bool required) {

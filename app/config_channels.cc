@@ -63,7 +63,14 @@ void ReadSettings(ConfigSection& section, const providers::ProviderInfo& provide
       section.Fault(setting.key, fmt::format("is missing; provider {} needs it", provider.name));
   }
   if (missing) return;
-  for (const std::string& fault : provider.check(channel)) section.FaultHere(fault);
+  for (const std::string& fault : provider.check(channel)) {
+    const std::size_t colon = fault.find(": ");
+    if (colon != std::string::npos && section.Knows(fault.substr(0, colon))) {
+      section.Fault(fault.substr(0, colon), fault.substr(colon + 2));
+    } else {
+      section.FaultHere(fault);
+    }
+  }
 }
 
 void ReadOnUncertain(ConfigSection& section, providers::OnUncertain& on_uncertain) {

@@ -62,6 +62,10 @@ const ConfigValue* ConfigSection::Find(std::string_view key) const {
   return value_ == nullptr ? nullptr : value_->Find(key);
 }
 
+bool ConfigSection::Knows(std::string_view key) const {
+  return std::find(known_.begin(), known_.end(), key) != known_.end();
+}
+
 bool ConfigSection::Has(std::string_view key) const {
   const ConfigValue* found = Find(key);
   return found != nullptr && found->kind != ConfigValue::Kind::kNull;
@@ -205,7 +209,7 @@ std::optional<std::string> ConfigSection::ReadSecretFile(std::string_view key, c
   std::ifstream stream(file, std::ios::binary);
   std::string text(kMaxSecretFile + 1, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!stream.is_open() || stream.bad() || (stream.fail() && !stream.eof())) {
+  if (!stream.is_open() || stream.bad()) {
     Fault(key, fmt::format("names \"{}\", which can't be read; does it exist, and may this user read it?", file));
     return std::nullopt;
   }
@@ -255,7 +259,7 @@ void ConfigSection::Effective(std::string_view key, std::string value) {
 void ConfigSection::End() {
   if (value_ == nullptr) return;
   for (const auto& [key, value] : value_->entries) {
-    if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
+    if (!Knows(key)) {
       FaultAt(value, PathOf(key), fmt::format("is not a setting{}", Suggest(key, known_)));
     }
   }

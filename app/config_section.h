@@ -30,6 +30,8 @@ class ConfigSection final {
   ConfigSection Sub(std::string_view key);
   // The value under `key` as it stands; nothing when it is absent or null.
   const ConfigValue* Take(std::string_view key);
+  // Whether somebody asked for `key`.
+  bool Knows(std::string_view key) const;
   // Whether a value stands under `key`, absent and null alike being none.
   bool Has(std::string_view key) const;
 

@@ -94,12 +94,12 @@ void Merge(ConfigValue& base, ConfigValue&& over) {
 
 void ReadFile(const std::string& file, ConfigTree& tree) {
   std::ifstream stream(file, std::ios::binary);
-  if (!stream) {
+  std::string text(kMaxFileBytes + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!stream.is_open() || stream.bad()) {
     tree.faults.push_back(fmt::format("{}: can't be read; does the file exist, and may this user read it?", file));
     return;
   }
-  std::string text(kMaxFileBytes + 1, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(stream.gcount()));
   if (text.size() > kMaxFileBytes) {
     tree.faults.push_back(fmt::format("{}: larger than {} bytes", file, kMaxFileBytes));

@@ -1,5 +1,6 @@
 #include "app/run.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "app/reloader.h"
 #include "app/version.h"
 #include "model/time.h"
+#include "platform/failpoint/failpoint.h"
 
 namespace outrider::app {
 namespace {
@@ -84,6 +86,10 @@ int RunSidecar(const ConfigInput& input, const ConfigReading& reading, const std
   const rlimit no_core{0, 0};  // a core would hold secrets and message bodies
   setrlimit(RLIMIT_CORE, &no_core);
 
+  if (const Result<void> armed = failpoint::Arm(input.environment); !armed) {
+    fmt::print(stderr, "outrider: {}\n", armed.error().message);
+    return kExitUsage;
+  }
   const Config& config = reading.config;
   Log log(config.log);
   log.Info("run.starts", {{"version", kVersion}});
