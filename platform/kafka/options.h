@@ -15,8 +15,8 @@ struct KafkaOptions {
 };
 
 // One sentence with the reason for each property that safety rests on (design.md 3.3: acks, idempotence, in-flight,
-// auto.offset.reset, enable.auto.commit, enable.auto.offset.store, isolation.level) or that Outrider sets from elsewhere
-// (bootstrap.servers, group.id), and for each that librdkafka doesn't know. Empty: usable.
+// auto.offset.reset, enable.auto.commit, enable.auto.offset.store, isolation.level) or that Outrider sets from
+// elsewhere (bootstrap.servers, group.id), and for each that librdkafka doesn't know. Empty: usable.
 std::vector<std::string> CheckProperties(const std::map<std::string, std::string>& properties);
 
 }  // namespace outrider::kafka
