@@ -16,8 +16,7 @@ using ::testing::IsEmpty;
 
 // key -> default, as the page's table has them.
 std::map<std::string, std::string> KeysOfPage(const std::string& name) {
-  static const std::regex kRow(R"(\| `([A-Za-z_.\[\]]+)` \| ?([^|]*?) ?\|[^
-]*)");
+  static const std::regex kRow(R"(\| `([A-Za-z_.\[\]]+)` \| ?([^|]*?) ?\|[^\n]*)");
   const std::string page = testing::ReadTextFile(std::string(DOCS_FOLDER "/") + name);
   std::map<std::string, std::string> keys;
   for (std::sregex_iterator row(page.begin(), page.end(), kRow), end; row != end; ++row) keys[(*row)[1]] = (*row)[2];
