@@ -3,9 +3,10 @@
 
     check.py FOLDER [--json]
 
-Knows the contracts and the invariants only, and nothing of the product's code. Exit code 0: nothing violated; 1: something is; 2: the
-folder can't be read.
+Knows the contracts and the invariants only, and nothing of the product's code. Exit code 0: nothing is violated;
+1: something is; 2: the folder can't be read.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -21,8 +22,17 @@ from checker.report import Report
 def check_folder(folder: Path) -> Report:
     facts = Facts(folder)
     report = Report()
-    for check in (conservation.check, conservation.check_drained, doubles.check, states.check, order.check, rate.check,
-                  leaks.check, counters.check, bounds.check):
+    for check in (
+        conservation.check,
+        conservation.check_drained,
+        doubles.check,
+        states.check,
+        order.check,
+        rate.check,
+        leaks.check,
+        counters.check,
+        bounds.check,
+    ):
         check(facts, report)
     return report
 

@@ -2,12 +2,13 @@
 """Collects into a run's folder what the checker reads: tables, the vendor's truth, scrapes, logs, histories.
 
     collect.py RUN --records mysql://... --source shop=mysql://.../shop?table=outbox --vendor http://127.0.0.1:9000 \\
-               --metrics worker-1=http://127.0.0.1:8080/metrics --log worker-1=/tmp/x/stderr --history shop=/tmp/x/shop.jsonl
+               --metrics worker-1=http://127.0.0.1:8080/metrics --log worker-1=stderr.txt --history shop=shop.jsonl
 
-Any part may be left out, and be collected in a call of its own; a part that is collected again replaces the older one. A
-process that is about to be killed is scraped first: `collect.py RUN --metrics worker-1=...`. run.json is the caller's.
+Any part may be left out, and be collected in a call of its own; collected again, it replaces the older one. A process
+that is about to be killed is scraped first: `collect.py RUN --metrics worker-1=...`. run.json is the caller's.
 Exit code 0: all of it is there; 1: what is missing is told.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -54,8 +55,11 @@ class Collector:
         def dump_all() -> int:
             with Snapshot(address) as snapshot:
                 self._note(database_now=snapshot.now)
-                return sum(snapshot.dump(table, self._folder / run_folder.RECORDS / f"{table}.jsonl")
-                           for table in run_folder.RECORD_TABLES)
+                return sum(
+                    snapshot.dump(table, self._folder / run_folder.RECORDS / f"{table}.jsonl")
+                    for table in run_folder.RECORD_TABLES
+                )
+
         self.attempt("records", dump_all)
 
     def source(self, name: str, address: Address) -> None:
@@ -66,19 +70,23 @@ class Collector:
                 for table in run_folder.SOURCE_TABLES[1:]:
                     count += snapshot.dump(table, folder / f"{table}.jsonl", ("source", name))
             return count
+
         self.attempt(f"source {name}", dump_all)
 
     def vendor(self, url: str) -> None:
         for what in ("deliveries", "requests", "faults"):
+
             def fetch(what: str = what) -> int:
                 rows: list[Row] = json.loads(get(f"{url.rstrip('/')}/__fake/{what}"))[what]
                 return write_rows(self._folder / run_folder.VENDOR / f"{what}.jsonl", rows)
+
             self.attempt(f"vendor's {what}", fetch)
 
     def metrics(self, process: str, url: str) -> None:
         def scrape() -> int:
             text = get(url)
             return self._put(run_folder.METRICS, f"{process}.prom", lambda file: file.write_bytes(text))
+
         self.attempt(f"metrics of {process}", scrape)
 
     def file(self, folder: str, name: str, path: str) -> None:
@@ -86,7 +94,11 @@ class Collector:
             source = Path(path)
             if not source.is_file():
                 raise FileNotFoundError(f"{path} isn't a file")
+            target = self._folder / folder / name
+            if target.exists() and target.samefile(source):
+                return 1  # written here in the first place, or linked before
             return self._put(folder, name, lambda file: link_or_copy(source, file))
+
         self.attempt(f"{folder}/{name}" if folder else name, put)
 
     def finish(self) -> None:

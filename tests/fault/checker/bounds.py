@@ -1,4 +1,5 @@
 """I6, I7, I8, I12 and the run itself: what can be read from samples, exit codes, latencies, and faults that fired."""
+
 from __future__ import annotations
 
 from checker.facts import Facts
@@ -31,7 +32,9 @@ def _check_resources(facts: Facts, report: Report) -> None:
                 continue
             section.count(f"most {what}", most[what])
             if most[what] > bounds[what]:
-                section.violate("unbounded", most["process"], f"{what} reached {most[what]}, {bounds[what]} are allowed")
+                section.violate(
+                    "unbounded", most["process"], f"{what} reached {most[what]}, {bounds[what]} are allowed"
+                )
     if "log_mb" in bounds:
         for file in sorted((facts.folder / LOGS).glob("*")):
             size = file.stat().st_size / 1e6
@@ -64,8 +67,11 @@ def _check_stops(facts: Facts, report: Report) -> None:
 def _check_latency(facts: Facts, report: Report) -> None:
     """Of channels for which run.json promises a latency: the worst of a hundred, from commit to the vendor."""
     section = report["I8"]
-    bounded = {code: channel["latency_bound_seconds"] for code, channel in facts.channels.items()
-               if channel.get("latency_bound_seconds") and facts.at_vendor(code)}
+    bounded = {
+        code: channel["latency_bound_seconds"]
+        for code, channel in facts.channels.items()
+        if channel.get("latency_bound_seconds") and facts.at_vendor(code)
+    }
     if not bounded:
         return section.skip("run.json names no latency for any channel")
     for code, bound in bounded.items():
@@ -88,7 +94,9 @@ def _check_faults(facts: Facts, report: Report) -> None:
         name = f"{fault.get('kind')} (row {fault.get('row', '-')})"
         section.count(name, f"{fault.get('fired', 0)} of {fault.get('planned', 1)}")
         if fault.get("planned", 1) > 0 and not fault.get("fired"):
-            section.violate("never_fired", name, "the fault was planned, and never happened: the run proves nothing about it")
+            section.violate(
+                "never_fired", name, "the fault was planned, and never happened: the run proves nothing about it"
+            )
     for fault in facts.rows(VENDOR, "faults.jsonl") or []:
         section.count(f"vendor's {fault['kind']} #{fault['id']}", fault["fired"])
         if not fault["fired"]:

@@ -1,8 +1,10 @@
-"""I1: what was committed is there exactly once and nowhere twice; what was rolled back is nowhere. And I15: nothing is left behind.
+"""I1 and I15: what was committed is there exactly once, what was rolled back is nowhere, and nothing is left behind.
 
-A valid request is one record of its (tenant, channel, trimmed key). An invalid one is in rejected_events. A row whose COMMIT
-was never answered may be there or not. What is still in an outbox, or unfinished without a reason, is stuck, not lost.
+A valid request is one record of its (tenant, channel, trimmed key). An invalid one is in rejected_events. A row whose
+COMMIT was never answered may be there or not. What is still in an outbox, or unfinished without a reason, is stuck,
+not lost.
 """
+
 from __future__ import annotations
 
 import json
@@ -54,29 +56,40 @@ def rejected_ids(facts: Facts) -> dict[str, Row]:
 
 def _check_nothing_appeared(facts: Facts, report: Report) -> None:
     """Rolled-back rows, by their event id, in every table there is. What reached the vendor is looked at by token."""
-    places = [("outbox", set(facts.waiting_ids)), ("outbox_dead", set(facts.moved_aside)),
-              ("notification_records", {record["event_id"] for record in facts.records or []}),
-              ("rejected_events", set(rejected_ids(facts)))]
+    places = [
+        ("outbox", set(facts.waiting_ids)),
+        ("outbox_dead", set(facts.moved_aside)),
+        ("notification_records", {record["event_id"] for record in facts.records or []}),
+        ("rejected_events", set(rejected_ids(facts))),
+    ]
     for event in facts.events:
         if event.outcome != "rolled_back":
             continue
         for place, ids in places:
             if event.id in ids:
-                report["I1"].violate("rolled_back_appeared", event.name,
-                                     f"transaction {event.tx} was rolled back, and its event {event.id} is in {place}")
+                report["I1"].violate(
+                    "rolled_back_appeared",
+                    event.name,
+                    f"transaction {event.tx} was rolled back, and its event {event.id} is in {place}",
+                )
 
 
 def _check_records(facts: Facts, report: Report) -> None:
     section = report["I1"]
     for key, records in facts.records_of_key.items():
         if len(records) > 1:
-            section.violate("two_records", show(key), f"the key has {len(records)} records: "
-                            + ", ".join(str(record["id"]) for record in records))
+            section.violate(
+                "two_records",
+                show(key),
+                f"the key has {len(records)} records: " + ", ".join(str(record["id"]) for record in records),
+            )
         for record in records:
             event = facts.event_of.get(record["event_id"])
             if event is None:
                 if not facts.manifest.get("foreign_events"):
-                    section.violate("unasked_record", show(key), f"nobody wrote the event {record['event_id']} of this record")
+                    section.violate(
+                        "unasked_record", show(key), f"nobody wrote the event {record['event_id']} of this record"
+                    )
             elif event.row["validity"] == "invalid":
                 section.violate("invalid_recorded", show(key), f"its request must be rejected ({event.row['fault']})")
             elif event.outcome == "rolled_back":
@@ -84,7 +97,9 @@ def _check_records(facts: Facts, report: Report) -> None:
             elif event.key != key:
                 section.violate("wrong_key", show(key), f"the record's event {event.id} has the key {show(event.key)}")
             elif record["content_hash"] != event.row["content_hash"]:
-                section.violate("altered", show(key), "the record's content hash isn't that of its event's canonical JSON")
+                section.violate(
+                    "altered", show(key), "the record's content hash isn't that of its event's canonical JSON"
+                )
 
 
 def _check_each_key_is_there(facts: Facts, report: Report) -> None:
@@ -101,15 +116,21 @@ def _check_each_key_is_there(facts: Facts, report: Report) -> None:
             continue
         if aside:
             reason = facts.moved_aside[aside[0].id]["reason"]
-            section.violate("moved_aside", show(key), f"the relay moved a request aside that is fit to be published ({reason})")
+            section.violate(
+                "moved_aside", show(key), f"the relay moved a request aside that is fit to be published ({reason})"
+            )
         elif any(event.id in rejected for event in committed):
             continue  # told with the rejections
         else:
             report.lost += 1
             seen = len(facts.deliveries_of_key.get(key, []))
             at_vendor = f"the vendor has it {seen} times" if seen else "the vendor hasn't it either"
-            section.violate("lost", show(key), f"transaction {committed[0].tx} of {committed[0].source} committed it (event "
-                            f"{committed[0].id}); there is no record, no rejection, no row in an outbox; {at_vendor}")
+            section.violate(
+                "lost",
+                show(key),
+                f"transaction {committed[0].tx} of {committed[0].source} committed it (event "
+                f"{committed[0].id}); there is no record, no rejection, no row in an outbox; {at_vendor}",
+            )
 
 
 def _may_be_moved_aside(event: Event) -> bool:
@@ -122,15 +143,21 @@ def _check_rejections(facts: Facts, report: Report) -> None:
     for event in facts.events:
         row = rejected.get(event.id)
         if row is not None and event.row["validity"] == "valid" and event.outcome != "rolled_back":
-            section.violate("rejected_though_valid", event.name, f"rejected with reason {row['reason']}: {row['faults'][:200]}")
+            section.violate(
+                "rejected_though_valid", event.name, f"rejected with reason {row['reason']}: {row['faults'][:200]}"
+            )
         if row is not None and not (row["reason"] and row["faults"].strip(" []")):
             section.violate("rejected_without_words", event.name, "rejected without a reason or a named fault")
         if row is not None or event.row["validity"] != "invalid" or event.outcome != "committed":
             continue
         if event.id in facts.waiting_ids or event.id in facts.moved_aside:
             continue
-        section.violate("missing_rejection", event.name, f"committed by transaction {event.tx}, its structure is wrong "
-                        f"({event.row['fault']}), and it isn't in rejected_events")
+        section.violate(
+            "missing_rejection",
+            event.name,
+            f"committed by transaction {event.tx}, its structure is wrong "
+            f"({event.row['fault']}), and it isn't in rejected_events",
+        )
 
 
 def _check_vendor(facts: Facts, report: Report) -> None:
@@ -152,8 +179,12 @@ def _check_vendor(facts: Facts, report: Report) -> None:
         section.count("at the vendor without a token", strangers)
     for record in facts.records or []:
         key = facts.key_of(record)
-        if record["status"] == "sent" and facts.at_vendor(key[1]) and not facts.deliveries_of_key.get(key) \
-                and record["event_id"] in facts.event_of:
+        if (
+            record["status"] == "sent"
+            and facts.at_vendor(key[1])
+            and not facts.deliveries_of_key.get(key)
+            and record["event_id"] in facts.event_of
+        ):
             report.lost += 1
             section.violate("sent_but_not_delivered", show(key), "the record says sent, and the vendor never took it")
 
@@ -184,12 +215,18 @@ def check_drained(facts: Facts, report: Report) -> None:
         why = _why_stuck(facts, record, facts.now, grace)
         if why:
             report.stuck += 1
-            section.violate("stuck", show(facts.key_of(record)), f"{record['status']}, attempt {record['attempt_no']}: {why}")
+            section.violate(
+                "stuck", show(facts.key_of(record)), f"{record['status']}, attempt {record['attempt_no']}: {why}"
+            )
         else:
             waiting += 1
     section.count("waiting with a reason", waiting)
-    section.count("held channels' records", sum(record["status"] not in FINISHED and not facts.is_delivering(record["channel"])
-                                                for record in facts.records))
+    section.count(
+        "held channels' records",
+        sum(
+            record["status"] not in FINISHED and not facts.is_delivering(record["channel"]) for record in facts.records
+        ),
+    )
 
 
 def _check_outboxes(facts: Facts, report: Report) -> None:
@@ -204,8 +241,11 @@ def _check_outboxes(facts: Facts, report: Report) -> None:
         for row in rows:
             report.stuck += 1
             event = facts.event_of.get(row["id"])
-            section.violate("stuck_in_outbox", event.name if event else f"event {row['id']}",
-                            f"still in {source}'s outbox (seq {row['seq']}) after the quiet period")
+            section.violate(
+                "stuck_in_outbox",
+                event.name if event else f"event {row['id']}",
+                f"still in {source}'s outbox (seq {row['seq']}) after the quiet period",
+            )
         section.count("outbox rows left", left)
 
 
@@ -224,12 +264,16 @@ def _why_stuck(facts: Facts, record: Row, now: float, grace: float) -> str:
     if _has_earlier_unfinished(facts, record):
         return ""
     if record["parked_by"]:
-        return f"parked by {record['parked_by']}, and its channel delivers and no earlier record of its ordering key waits"
+        return (
+            f"parked by {record['parked_by']}, and its channel delivers and no earlier record of its ordering key waits"
+        )
     return "no due time and not parked: nothing will ever look at it again"
 
 
 def _has_earlier_unfinished(facts: Facts, record: Row) -> bool:
-    return any(_is_earlier(other, record) for other in facts.unfinished_of_ordering.get(record["ordering_hash"] or "", []))
+    return any(
+        _is_earlier(other, record) for other in facts.unfinished_of_ordering.get(record["ordering_hash"] or "", [])
+    )
 
 
 def _is_earlier(record: Row, than: Row) -> bool:

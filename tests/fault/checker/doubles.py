@@ -1,4 +1,5 @@
-"""I2 and I5: what the vendor has more than once, or has though the record doesn't say so, and the windows it came through."""
+"""I2 and I5: what the vendor has more than once, or has though its record doesn't say so, and through which window."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -27,8 +28,12 @@ def check(facts: Facts, report: Report) -> None:
         record = records[0]
         attempts = (facts.attempts_of or {}).get(record["id"], [])
         if record["status"] != "sent" and not _explains_delivery(facts, key, record):
-            section.violate("hidden_delivery", show(key), f"the record is {record['status']} ({record['reason']}) and not in "
-                            "doubt, and the vendor has the message")
+            section.violate(
+                "hidden_delivery",
+                show(key),
+                f"the record is {record['status']} ({record['reason']}) and not in "
+                "doubt, and the vendor has the message",
+            )
         extra = len(deliveries) - 1
         if extra == 0:
             continue
@@ -39,18 +44,27 @@ def check(facts: Facts, report: Report) -> None:
         if facts.channels[key[1]].get("idempotent"):
             report["I2"].violate("double", show(key), f"the vendor has it {len(deliveries)} times, in spite of its key")
         if not record["uncertain"]:
-            section.violate("hidden_double", show(key), f"the vendor has it {len(deliveries)} times, and the record is "
-                            "neither in doubt nor replayed")
+            section.violate(
+                "hidden_double",
+                show(key),
+                f"the vendor has it {len(deliveries)} times, and the record is " "neither in doubt nor replayed",
+            )
         elif facts.attempts_of is not None and extra > len(in_doubt(attempts)):
-            section.violate("hidden_double", show(key), f"the vendor has it {len(deliveries)} times, and only "
-                            f"{len(in_doubt(attempts))} attempts ended in doubt")
+            section.violate(
+                "hidden_double",
+                show(key),
+                f"the vendor has it {len(deliveries)} times, and only "
+                f"{len(in_doubt(attempts))} attempts ended in doubt",
+            )
     report.doubled = dict(windows)
     section.count("doubled messages", sum(windows.values()))
     section.count("of keys", uncertain_doubles)
     section.count("records in doubt", sum(bool(record["uncertain"]) for record in facts.records))
     if any(channel.get("idempotent") for channel in facts.channels.values()):
-        report["I2"].count("keys at vendors with an idempotency key", sum(
-            bool(facts.channels.get(key[1], {}).get("idempotent")) for key in facts.deliveries_of_key))
+        report["I2"].count(
+            "keys at vendors with an idempotency key",
+            sum(bool(facts.channels.get(key[1], {}).get("idempotent")) for key in facts.deliveries_of_key),
+        )
     else:
         report["I2"].skip("no channel's vendor honours an idempotency key; doubles are I5's")
     _check_metric(facts, report)
@@ -70,7 +84,9 @@ def _check_marks(facts: Facts, report: Report) -> None:
             continue
         if facts.channels.get(key[1], {}).get("idempotent") and record["status"] == "sent":
             continue
-        report["I5"].violate("hidden_doubt", show(key), "an attempt got no answer, and the record isn't marked as in doubt")
+        report["I5"].violate(
+            "hidden_doubt", show(key), "an attempt got no answer, and the record isn't marked as in doubt"
+        )
 
 
 def _window(facts: Facts, key: Key, attempts: list[Row]) -> str:
@@ -93,12 +109,16 @@ def _check_metric(facts: Facts, report: Report) -> None:
     if metric is None:
         return section.skip("the metric of records in doubt: not in any scrape")
     least = sum(bool(record["uncertain"]) for record in facts.records or [])
-    most = sum(bool(record["uncertain"] or in_doubt((facts.attempts_of or {}).get(record["id"], [])))
-               for record in facts.records or [])
+    most = sum(
+        bool(record["uncertain"] or in_doubt((facts.attempts_of or {}).get(record["id"], [])))
+        for record in facts.records or []
+    )
     section.count("counted by the metric", metric)
     if metric > most:
         section.violate("metric", "outrider_uncertain_total", f"says {metric}; {most} records ever were in doubt")
     if facts.why_counters_are_partial:
-        section.skip(f"whether the metric is complete: {facts.why_counters_are_partial}; the records' column counts {least}")
+        section.skip(
+            f"whether the metric is complete: {facts.why_counters_are_partial}; the records' column counts {least}"
+        )
     elif metric < least:
         section.violate("metric", "outrider_uncertain_total", f"says {metric}; {least} records are in doubt")

@@ -1,4 +1,5 @@
 """A run's facts: the folder read once, and indexed by what the checks ask for. Says nothing about right and wrong."""
+
 from __future__ import annotations
 
 import re
@@ -6,14 +7,15 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import run_folder
 from run_folder import Row, read_json, read_rows
 
 # White space that is trimmed from dedupe keys: the list of the request's JSON Schema.
-TRIMMED = "\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a" \
-          "\u2028\u2029\u202f\u205f\u3000"
+TRIMMED = (
+    "\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
 TOKEN = re.compile(r"\[k:[^\[\]]+\]")
 SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -85,8 +87,10 @@ class Facts:
         self.channels: dict[str, Row] = {channel["code"]: channel for channel in self.manifest.get("channels", [])}
         self.processes: list[Row] = self.manifest.get("processes", [])
         self.faults: list[Row] = self.manifest.get("faults", [])
-        self.replayed: set[Key] = {(r.get("tenant", "default"), r["channel"], r["dedupe_key"].strip(TRIMMED))
-                                   for r in self.manifest.get("replayed", [])}
+        self.replayed: set[Key] = {
+            (r.get("tenant", "default"), r["channel"], r["dedupe_key"].strip(TRIMMED))
+            for r in self.manifest.get("replayed", [])
+        }
 
     def rows(self, *path: str) -> list[Row] | None:
         """The rows of a file of the folder; None when it isn't there."""
@@ -204,7 +208,9 @@ class Facts:
     @cached_property
     def moved_aside(self) -> dict[str, Row]:
         """Rows of outbox_dead by event id."""
-        return {row["event_id"]: row for source in self.sources for row in self.source_rows(source, "outbox_dead") or []}
+        return {
+            row["event_id"]: row for source in self.sources for row in self.source_rows(source, "outbox_dead") or []
+        }
 
     # The vendor
 
@@ -216,7 +222,7 @@ class Facts:
         deliveries = []
         for row in rows:
             found = TOKEN.search(row["text"])
-            token, tail = (found.group(0), row["text"][found.start():]) if found else ("", "")
+            token, tail = (found.group(0), row["text"][found.start() :]) if found else ("", "")
             deliveries.append(Delivery(run_folder.seconds_of(row["time"]), row["token"], row["text"], token, tail))
         return deliveries
 
@@ -233,7 +239,9 @@ class Facts:
     def at_vendor(self, channel: str) -> bool:
         """Does the fake vendor hold the whole truth about this channel?"""
         configured = self.channels.get(channel, {})
-        return self.deliveries is not None and bool(configured.get("bot")) and self.manifest.get("vendor_complete", True)
+        return (
+            self.deliveries is not None and bool(configured.get("bot")) and self.manifest.get("vendor_complete", True)
+        )
 
     # What people and policies may change
 
@@ -264,8 +272,12 @@ class Facts:
     def metric(self, name: str, **labels: str) -> int | None:
         """The sum over all processes' last scrapes and over all labels not named; None when no scrape has it."""
         wanted = set(labels.items())
-        values = [value for scrape in self.scrapes for (sample, its), value in scrape.samples.items()
-                  if sample == name and wanted <= set(its)]
+        values = [
+            value
+            for scrape in self.scrapes
+            for (sample, its), value in scrape.samples.items()
+            if sample == name and wanted <= set(its)
+        ]
         return round(sum(values)) if values else None
 
     def fired(self, *targets: str) -> int:
@@ -278,7 +290,9 @@ class Facts:
             return "run.json names no processes"
         gone = [process["name"] for process in self.processes if process.get("end") != "running"]
         if gone:
-            return f"counters of processes that ended are lost ({', '.join(gone[:5])}{', ...' if len(gone) > 5 else ''})"
+            return (
+                f"counters of processes that ended are lost ({', '.join(gone[:5])}{', ...' if len(gone) > 5 else ''})"
+            )
         scraped = {scrape.process for scrape in self.scrapes}
         unscraped = [process["name"] for process in self.processes if process["name"] not in scraped]
         if unscraped:

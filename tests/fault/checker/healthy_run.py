@@ -1,8 +1,10 @@
 """A small run as a faultless product would leave it: for the checker's own tests, formed as collect.py forms one.
 
-The workload's own plan is played through in simulated time, with a vendor that throttles, loses answers, and a sender that was
-paused. Nothing here is of the product; it is a second, tiny reading of the contract. Tests change copies of it.
+The workload's own plan is played through in simulated time, with a vendor that throttles and loses answers, and a
+sender that was paused. Nothing here is of the product; it is a second, tiny reading of the contract. Tests change
+copies of it.
 """
+
 from __future__ import annotations
 
 import datetime
@@ -24,8 +26,13 @@ PARTITIONS = 3
 SPACING_S = 0.21  # of sends: below five a second
 WORKERS = ("worker-1", "worker-2")
 SECRETS = {"ops-bot": "tok-5f1c9e7ab2d84c60", "team-bot": "tok-77aa01cc93be4d12", "database": "pw-e1b0c77d9f52"}
-WORLD = World(sources=("shop", "crm"), channels=(("ops", 5.0), ("team", 2.0), ("ghost", 0.3)),
-              features=frozenset(FEATURES) - {"huge"}, hot_aggregates=2, cold_aggregates=40)
+WORLD = World(
+    sources=("shop", "crm"),
+    channels=(("ops", 5.0), ("team", 2.0), ("ghost", 0.3)),
+    features=frozenset(FEATURES) - {"huge"},
+    hot_aggregates=2,
+    cold_aggregates=40,
+)
 BOTS = {"ops": SECRETS["ops-bot"], "team": SECRETS["team-bot"]}
 
 
@@ -47,14 +54,23 @@ class HealthyRun:
         self.rejected: list[Row] = []
         self.shards: list[Row] = [self._shard(number) for number in range(PARTITIONS)]
         self.sources: dict[str, dict[str, list[Row]]] = {
-            name: {"outbox": [], "outbox_ledger": [], "outbox_dead": [],
-                   "outbox_leases": [{"source": name, "owner": "worker-1", "epoch": 1, "expires_at": at(9000)}]}
-            for name in WORLD.sources}
+            name: {
+                "outbox": [],
+                "outbox_ledger": [],
+                "outbox_dead": [],
+                "outbox_leases": [{"source": name, "owner": "worker-1", "epoch": 1, "expires_at": at(9000)}],
+            }
+            for name in WORLD.sources
+        }
         self.deliveries: list[Row] = []
         self.requests: list[Row] = []
-        self.faults = [{"id": 1, "kind": "code", "path": "", "seen": 9, "fired": 0},
-                       {"id": 2, "kind": "accept_then_reset", "path": "", "seen": 9, "fired": 0}]
-        self.metrics: dict[str, Counter[tuple[str, tuple[tuple[str, str], ...]]]] = {name: Counter() for name in WORKERS}
+        self.faults = [
+            {"id": 1, "kind": "code", "path": "", "seen": 9, "fired": 0},
+            {"id": 2, "kind": "accept_then_reset", "path": "", "seen": 9, "fired": 0},
+        ]
+        self.metrics: dict[str, Counter[tuple[str, tuple[tuple[str, str], ...]]]] = {
+            name: Counter() for name in WORKERS
+        }
         self.logs: dict[str, list[str]] = {name: [f'{{"level":"info","msg":"{name} is ready"}}'] for name in WORKERS}
         self._begin_series()
         self._requests_of: dict[int, dict[str, Any]] = {}
@@ -83,7 +99,9 @@ class HealthyRun:
 
     def transactions(self, outcome: str) -> list[tuple[Row, Row]]:
         begun = {line["tx"]: line for line in self.history if line["kind"] == "begin"}
-        return [(begun[line["tx"]], line) for line in self.history if line["kind"] == "end" and line["outcome"] == outcome]
+        return [
+            (begun[line["tx"]], line) for line in self.history if line["kind"] == "end" and line["outcome"] == outcome
+        ]
 
     def count(self, name: str, amount: int = 1, worker: int = 0, **labels: str) -> None:
         self.metrics[WORKERS[worker % 2]][(f"outrider_{name}_total", tuple(sorted(labels.items())))] += amount
@@ -128,11 +146,29 @@ class HealthyRun:
         unknown_but_there = name == "w0-20"
         if name in ("w0-20", "w1-20"):
             outcome = "unknown"
-        self.history.append({"kind": "begin", "tx": name, "source": planned.source, "planned": planned.ends,
-                             "rows": [history for _, history in rendered], "mono": round(begin * 1e9)})
-        self.history.append({"kind": "end", "tx": name, "outcome": outcome, "inserted": [round(t * 1e9) for t in inserted],
-                             "seqs": [], "begun": self._instant(begin), "committing": self._instant(end - 0.001),
-                             "ended": self._instant(end), "error": ""})
+        self.history.append(
+            {
+                "kind": "begin",
+                "tx": name,
+                "source": planned.source,
+                "planned": planned.ends,
+                "rows": [history for _, history in rendered],
+                "mono": round(begin * 1e9),
+            }
+        )
+        self.history.append(
+            {
+                "kind": "end",
+                "tx": name,
+                "outcome": outcome,
+                "inserted": [round(t * 1e9) for t in inserted],
+                "seqs": [],
+                "begun": self._instant(begin),
+                "committing": self._instant(end - 0.001),
+                "ended": self._instant(end),
+                "error": "",
+            }
+        )
         if outcome == "committed" or unknown_but_there:
             for number, (row, (payload, history)) in enumerate(zip(planned.rows, rendered)):
                 committed.append((end + number * 1e-6, planned.source, row, history, payload))
@@ -142,13 +178,24 @@ class HealthyRun:
     def _instant(seconds: float) -> Row:
         return {"mono": round(seconds * 1e9), "wall": at(seconds)}
 
-    def _publish(self, end: float, source: str, planned: Any, history: Row, payload: str, offsets: Counter[int]) -> None:
+    def _publish(
+        self, end: float, source: str, planned: Any, history: Row, payload: str, offsets: Counter[int]
+    ) -> None:
         tables = self.sources[source]
         if history["validity"] == "poison":
-            tables["outbox_dead"].append({"id": len(tables["outbox_dead"]) + 1, "source": source, "seq": 1,
-                                          "event_id": history["event_id"], "aggregatetype": history["aggregatetype"],
-                                          "aggregateid": history["aggregate"], "payload": payload, "reason": "topic_invalid",
-                                          "detail": "aggregatetype doesn't make a legal topic name"})
+            tables["outbox_dead"].append(
+                {
+                    "id": len(tables["outbox_dead"]) + 1,
+                    "source": source,
+                    "seq": 1,
+                    "event_id": history["event_id"],
+                    "aggregatetype": history["aggregatetype"],
+                    "aggregateid": history["aggregate"],
+                    "payload": payload,
+                    "reason": "topic_invalid",
+                    "detail": "aggregatetype doesn't make a legal topic name",
+                }
+            )
             self.count("relay_moved_to_dead", 1, source=source)
             self.count("relay_deleted", 1, source=source)
             return
@@ -156,8 +203,18 @@ class HealthyRun:
         offset = offsets[partition]
         offsets[partition] += 1
         ledger = tables["outbox_ledger"]
-        ledger.append({"id": len(ledger) + 1, "source": source, "epoch": 1, "topic": TOPIC, "partition_no": partition,
-                       "highest_offset": offset, "row_count": 1, "created_at": at(end)})
+        ledger.append(
+            {
+                "id": len(ledger) + 1,
+                "source": source,
+                "epoch": 1,
+                "topic": TOPIC,
+                "partition_no": partition,
+                "highest_offset": offset,
+                "row_count": 1,
+                "created_at": at(end),
+            }
+        )
         self.count("relay_deleted", 1, source=source)
         self._ingest(end + 0.01, planned, history, payload, partition, offset)
 
@@ -165,16 +222,30 @@ class HealthyRun:
         shard = self.shards[partition]
         shard["next_offset"] = offset + 1
         if history["validity"] == "invalid":
-            self.rejected.append({"id": len(self.rejected) + 1, "topic": TOPIC, "partition_no": partition, "offset_no": offset,
-                                  "event_key": history["aggregate"].encode(), "value": b"\x01sealed", "reason": "invalid_request",
-                                  "headers": json.dumps([["id", history["event_id"]], ["createdAt", at(now)]]),
-                                  "faults": f"/: {history['fault']}", "created_at": at(now)})
+            self.rejected.append(
+                {
+                    "id": len(self.rejected) + 1,
+                    "topic": TOPIC,
+                    "partition_no": partition,
+                    "offset_no": offset,
+                    "event_key": history["aggregate"].encode(),
+                    "value": b"\x01sealed",
+                    "reason": "invalid_request",
+                    "headers": json.dumps([["id", history["event_id"]], ["createdAt", at(now)]]),
+                    "faults": f"/: {history['fault']}",
+                    "created_at": at(now),
+                }
+            )
             return self._counted(shard, "events_rejected", "invalid")
         key = (history["tenant"], history["channel"], history["dedupe_key"].strip(TRIMMED))
-        known = [record for record in self.records if (record["tenant"], record["channel"], record["dedupe_key"]) == key]
+        known = [
+            record for record in self.records if (record["tenant"], record["channel"], record["dedupe_key"]) == key
+        ]
         if known:
             same = known[0]["content_hash"] == history["content_hash"]
-            return self._counted(shard, *(("events_duplicate", "duplicate") if same else ("events_conflicting", "conflict")))
+            return self._counted(
+                shard, *(("events_duplicate", "duplicate") if same else ("events_conflicting", "conflict"))
+            )
         self._counted(shard, "events_recorded", "new")
         record = self._record(now, key, history, partition, offset)
         self.records.append(record)
@@ -189,20 +260,55 @@ class HealthyRun:
         parts = b"".join(len(part.encode()).to_bytes(8, "big") + part.encode() for part in key)
         ordering = "\0".join((key[0], key[1], history["ordering_key"])).encode() if history["ordering_key"] else None
         return {
-            "id": len(self.records) + 1, "dedupe_hash": hashlib.sha256(parts).hexdigest(), "tenant": key[0], "channel": key[1],
-            "dedupe_key": key[2], "event_id": history["event_id"], "content_hash": history["content_hash"], "status": "pending",
-            "reason": None, "version": 1, "shard": partition + 1, "due_at": at(now), "parked_by": None,
+            "id": len(self.records) + 1,
+            "dedupe_hash": hashlib.sha256(parts).hexdigest(),
+            "tenant": key[0],
+            "channel": key[1],
+            "dedupe_key": key[2],
+            "event_id": history["event_id"],
+            "content_hash": history["content_hash"],
+            "status": "pending",
+            "reason": None,
+            "version": 1,
+            "shard": partition + 1,
+            "due_at": at(now),
+            "parked_by": None,
             "priority": ["high", "normal", "low"].index(history["priority"]),
-            "ordering_hash": hashlib.sha256(ordering).hexdigest() if ordering else None, "lease_owner": None, "attempt_no": 0,
-            "attempts_spent": 0, "max_attempts": history["max_attempts"] or 0, "uncertain": 0, "send_key": None,
-            "private": int(history["private"]), "recipient": "hmac:00ff" if history["private"] else "", "request": None,
-            "expires_at": history["expires_at"], "source_topic": TOPIC, "source_partition": partition, "source_offset": offset,
-            "source_key": history["aggregate"], "last_error": None, "created_at": at(now), "updated_at": at(now), "sent_at": None}
+            "ordering_hash": hashlib.sha256(ordering).hexdigest() if ordering else None,
+            "lease_owner": None,
+            "attempt_no": 0,
+            "attempts_spent": 0,
+            "max_attempts": history["max_attempts"] or 0,
+            "uncertain": 0,
+            "send_key": None,
+            "private": int(history["private"]),
+            "recipient": "hmac:00ff" if history["private"] else "",
+            "request": None,
+            "expires_at": history["expires_at"],
+            "source_topic": TOPIC,
+            "source_partition": partition,
+            "source_offset": offset,
+            "source_key": history["aggregate"],
+            "last_error": None,
+            "created_at": at(now),
+            "updated_at": at(now),
+            "sent_at": None,
+        }
 
     @staticmethod
     def _shard(number: int) -> Row:
-        return {"shard": number + 1, "topic": TOPIC, "partition_no": number, "owner": WORKERS[number % 2], "epoch": 1,
-                "next_offset": 0, "events_recorded": 0, "events_duplicate": 0, "events_conflicting": 0, "events_rejected": 0}
+        return {
+            "shard": number + 1,
+            "topic": TOPIC,
+            "partition_no": number,
+            "owner": WORKERS[number % 2],
+            "epoch": 1,
+            "next_offset": 0,
+            "events_recorded": 0,
+            "events_duplicate": 0,
+            "events_conflicting": 0,
+            "events_rejected": 0,
+        }
 
     def _copy_some(self, offsets: Counter[int]) -> None:
         """What the relay published twice, after it was killed: copies that ingest counts."""
@@ -257,12 +363,28 @@ class HealthyRun:
 
     def _attempt(self, record: Row, verdict: str, reason: str) -> None:
         self.move(record, record["status"], "sending")
-        record.update(status="sending", attempt_no=record["attempt_no"] + 1, attempts_spent=record["attempts_spent"] + 1,
-                      version=record["version"] + 2)
+        record.update(
+            status="sending",
+            attempt_no=record["attempt_no"] + 1,
+            attempts_spent=record["attempts_spent"] + 1,
+            version=record["version"] + 2,
+        )
         ended = verdict != "lease_expired"
-        self.attempts.append({"record_id": record["id"], "attempt_no": record["attempt_no"], "started_at": at(self._clock),
-                              "duration_us": 60_000 if ended else None, "worker": WORKERS[record["id"] % 2], "provider": "feishu_bot",
-                              "verdict": verdict, "reason": reason, "http_status": 200 if ended else 0, "detail": "", "answer": None})
+        self.attempts.append(
+            {
+                "record_id": record["id"],
+                "attempt_no": record["attempt_no"],
+                "started_at": at(self._clock),
+                "duration_us": 60_000 if ended else None,
+                "worker": WORKERS[record["id"] % 2],
+                "provider": "feishu_bot",
+                "verdict": verdict,
+                "reason": reason,
+                "http_status": 200 if ended else 0,
+                "detail": "",
+                "answer": None,
+            }
+        )
         if ended:
             self.count("deliveries", 1, record["id"], outcome=verdict, provider="feishu_bot")
         else:
@@ -284,13 +406,26 @@ class HealthyRun:
         record.update(status=new, reason=reason, due_at=None, updated_at=at(self._clock + 0.08))
 
     def _request(self, record: Row) -> None:
-        self.requests.append({"time": at(self._clock + 0.01), "method": "POST",
-                              "path": f"/open-apis/bot/v2/hook/{BOTS[record['channel']]}"})
+        self.requests.append(
+            {
+                "time": at(self._clock + 0.01),
+                "method": "POST",
+                "path": f"/open-apis/bot/v2/hook/{BOTS[record['channel']]}",
+            }
+        )
 
     def _send(self, record: Row, text: str) -> None:
         self._request(record)
-        self.deliveries.append({"sequence": len(self.deliveries) + 1, "time": at(self._clock + 0.01), "msg_type": "text",
-                                "token": BOTS[record["channel"]], "text": text, "body": ""})
+        self.deliveries.append(
+            {
+                "sequence": len(self.deliveries) + 1,
+                "time": at(self._clock + 0.01),
+                "msg_type": "text",
+                "token": BOTS[record["channel"]],
+                "text": text,
+                "body": "",
+            }
+        )
 
     @staticmethod
     def _shown(request: dict[str, Any]) -> str | None:
@@ -308,13 +443,30 @@ class HealthyRun:
         return f"{message['title']} — {body}" if message.get("title") else body
 
     def _manifest(self) -> Row:
-        channels = [{"code": code, "bot": bot, "per_second": 5, "per_minute": 300, "max_attempts": 5, "on_uncertain": "retry",
-                     "idempotent": False, "state": "on"} for code, bot in BOTS.items()]
-        return {"seed": 3, "transport": "kafka", "sources": [{"name": name} for name in WORLD.sources], "channels": channels,
-                "processes": [{"name": name, "end": "running"} for name in WORKERS],
-                "faults": [{"row": 4, "kind": "pause", "target": "process", "planned": 1, "fired": 1}],
-                "secrets": [{"name": name, "value": value} for name, value in SECRETS.items()],
-                "scan_grace_seconds": 10, "vendor_complete": True}
+        channels = [
+            {
+                "code": code,
+                "bot": bot,
+                "per_second": 5,
+                "per_minute": 300,
+                "max_attempts": 5,
+                "on_uncertain": "retry",
+                "idempotent": False,
+                "state": "on",
+            }
+            for code, bot in BOTS.items()
+        ]
+        return {
+            "seed": 3,
+            "transport": "kafka",
+            "sources": [{"name": name} for name in WORLD.sources],
+            "channels": channels,
+            "processes": [{"name": name, "end": "running"} for name in WORKERS],
+            "faults": [{"row": 4, "kind": "pause", "target": "process", "planned": 1, "fired": 1}],
+            "secrets": [{"name": name, "value": value} for name, value in SECRETS.items()],
+            "scan_grace_seconds": 10,
+            "vendor_complete": True,
+        }
 
     def write(self, folder: Path) -> None:
         write_json(folder / run_folder.MANIFEST, self.manifest)
@@ -332,8 +484,10 @@ class HealthyRun:
             for (name, labels), value in self.metrics[worker].items():
                 shown = ",".join(f'{label}="{its}"' for label, its in labels)
                 lines.append(f"{name}{{{shown}}} {value}" if shown else f"{name} {value}")
-            for folder_name, suffix, text in ((run_folder.METRICS, "prom", ["# HELP a scrape", *lines]),
-                                              (run_folder.LOGS, "log", self.logs[worker])):
+            for folder_name, suffix, text in (
+                (run_folder.METRICS, "prom", ["# HELP a scrape", *lines]),
+                (run_folder.LOGS, "log", self.logs[worker]),
+            ):
                 file = folder / folder_name / f"{worker}.{suffix}"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text("\n".join(text) + "\n", encoding="utf-8")

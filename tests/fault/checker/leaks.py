@@ -1,8 +1,9 @@
-"""I11: secrets and the bodies of private requests are in no log, no metric and no column; no message is in a log at all.
+"""I11: secrets and bodies of private requests are in no log, metric or column; no message is in a log at all.
 
 Looked for as they are, in hex, and in base64 at each alignment. The application's own outbox, its dead rows' copies and
 the topic are outside the promise for private bodies. The places are named, never the secret.
 """
+
 from __future__ import annotations
 
 import base64
@@ -57,7 +58,9 @@ def check(facts: Facts, report: Report) -> None:
             if needle.found_in(text, lower):
                 section.violate("secret", needle.name, f"stands in {place}")
         if private and private.found_in(text, lower):
-            whose = next((event.name for canary, event in canaries.items() if Needle("", canary).found_in(text, lower)), "")
+            whose = next(
+                (event.name for canary, event in canaries.items() if Needle("", canary).found_in(text, lower)), ""
+            )
             if whose or CANARY not in lower:
                 section.violate("private_body", whose or "somebody's", f"stands in {place}")
         if is_log and "[k:" in text:
@@ -74,11 +77,13 @@ def check(facts: Facts, report: Report) -> None:
         section.count("secrets", len(secrets))
         section.count("private bodies", len(canaries))
         section.count("lines and columns", places)
-    section.skip("the application's outbox, outbox_dead and the topic for private bodies: outside the promise; pages; core dumps")
+    section.skip(
+        "the application's outbox, outbox_dead and the topic for private bodies: outside the promise; pages; core dumps"
+    )
 
 
 def _clear_places(facts: Facts) -> Iterator[tuple[str, bool, str]]:
-    """(where, is it a log or scrape, text) of each line of the logs and scrapes and each column of Outrider's tables."""
+    """(where, is it a log or scrape, text) of each line of logs and scrapes, and each column of Outrider's tables."""
     for folder in (LOGS, METRICS):
         for file in sorted((facts.folder / folder).glob("*")):
             for number, line in enumerate(_lines(file), 1):

@@ -1,9 +1,10 @@
 """I4: order through the relay, and order to the vendor.
 
-Through the relay: if A was committed before the INSERT of B of the same aggregate began, A's first occurrence in the log stands before
-B's. Overlapping transactions have no order. To the vendor: of requests that share ordering key and aggregate, at most one
-is in flight, in the order of their positions.
+Through the relay: if A was committed before the INSERT of B of the same aggregate began, A's first occurrence in the
+log stands before B's. Overlapping transactions have no order. To the vendor: of requests that share ordering key and
+aggregate, at most one is in flight, in the order of their positions.
 """
+
 from __future__ import annotations
 
 from collections import defaultdict
@@ -65,12 +66,17 @@ def _check_relay(facts: Facts, report: Report) -> None:
             if facts.manifest.get("partitions_grew"):
                 section.skip("aggregates that moved when a topic's partitions grew")
             else:
-                section.violate("aggregate_split", f"{source}/{aggregate}", "its events stand in several partitions: "
-                                + ", ".join(f"{topic}/{partition}" for topic, partition in sorted(logs)))
+                section.violate(
+                    "aggregate_split",
+                    f"{source}/{aggregate}",
+                    "its events stand in several partitions: "
+                    + ", ".join(f"{topic}/{partition}" for topic, partition in sorted(logs)),
+                )
             continue
         pairs += _check_aggregate(report, f"{source}/{aggregate}", events, positions)
-    section.count("aggregates", len(aggregates))
-    section.count("events with a predecessor", pairs)
+    if aggregates:
+        section.count("aggregates", len(aggregates))
+        section.count("events with a predecessor", pairs)
 
 
 def _check_aggregate(report: Report, name: str, events: list[Event], positions: dict[str, Position]) -> int:
@@ -87,8 +93,12 @@ def _check_aggregate(report: Report, name: str, events: list[Event], positions: 
             continue
         compared += 1
         if positions[highest.id] > positions[event.id]:
-            report["I4"].violate("aggregate_order", name, f"{highest.name} was committed before {event.name} was inserted, "
-                                 f"and stands behind it: offset {positions[highest.id][2]} and {positions[event.id][2]}")
+            report["I4"].violate(
+                "aggregate_order",
+                name,
+                f"{highest.name} was committed before {event.name} was inserted, "
+                f"and stands behind it: offset {positions[highest.id][2]} and {positions[event.id][2]}",
+            )
     return compared
 
 
@@ -107,15 +117,22 @@ def _check_vendor(facts: Facts, report: Report) -> None:
         attempts = tuple((facts.attempts_of or {}).get(record["id"], []))
         times = tuple(sorted(delivery.time for delivery in facts.deliveries_of_key.get(key, [])))
         late = bool(record["uncertain"]) and any(attempt["verdict"] == "lease_expired" for attempt in attempts)
-        group = (event.row["tenant"], event.row["channel"], event.row["ordering_key"], event.source, event.row["aggregate"])
+        group = (
+            event.row["tenant"],
+            event.row["channel"],
+            event.row["ordering_key"],
+            event.source,
+            event.row["aggregate"],
+        )
         groups[group].append(Ordered(show(key), record, attempts, times, late))
     for group, members in groups.items():
         name = f"{group[0]}/{group[1]}/{group[2]}"
         members.sort(key=lambda member: (member.record["source_partition"], member.record["source_offset"]))
         _check_deliveries(report, name, members)
         _check_overlaps(report, name, members)
-    section.count("ordering keys", len(groups))
-    section.count("records with one", sum(len(members) for members in groups.values()))
+    if groups:
+        section.count("ordering keys", len(groups))
+        section.count("records with one", sum(len(members) for members in groups.values()))
 
 
 def _check_deliveries(report: Report, name: str, members: list[Ordered]) -> None:
@@ -125,8 +142,11 @@ def _check_deliveries(report: Report, name: str, members: list[Ordered]) -> None
         if not member.deliveries:
             continue
         if member.deliveries[0] < latest:
-            report["I4"].violate("ordering_key_order", name, f"{member.name} came to the vendor before {latest_of}, which was "
-                                 "there first")
+            report["I4"].violate(
+                "ordering_key_order",
+                name,
+                f"{member.name} came to the vendor before {latest_of}, which was " "there first",
+            )
         last = member.deliveries[0] if member.may_be_late else member.deliveries[-1]
         if last > latest:
             latest, latest_of = last, member.name
@@ -144,7 +164,10 @@ def _check_overlaps(report: Report, name: str, members: list[Ordered]) -> None:
     end, running = float("-inf"), ""
     for start, stop, member in spans:
         if start < end and member != running:
-            report["I4"].violate("overlap", name, f"an attempt for {member} began {end - start:.3f} s before one for "
-                                 f"{running} had ended")
+            report["I4"].violate(
+                "overlap",
+                name,
+                f"an attempt for {member} began {end - start:.3f} s before one for " f"{running} had ended",
+            )
         if stop > end:
             end, running = stop, member

@@ -1,4 +1,5 @@
 """I14: the vendor's own log of requests against the configured limits, in every window, wherever it begins."""
+
 from __future__ import annotations
 
 from collections import defaultdict, deque
@@ -32,8 +33,12 @@ def check(facts: Facts, report: Report) -> None:
                 worst, above, when = _busiest(sorted(times[bot]), length - tolerance, limit)
                 section.count(f"{channel['code']} {name} (limit {limit})", worst)
                 if worst > limit:
-                    section.violate("rate", channel["code"], f"{worst} requests in {length:g} s, the last at {when:.3f}; "
-                                    f"{limit} are allowed; {above} windows above it")
+                    section.violate(
+                        "rate",
+                        channel["code"],
+                        f"{worst} requests in {length:g} s, the last at {when:.3f}; "
+                        f"{limit} are allowed; {above} windows above it",
+                    )
     if tolerance:
         section.count("windows shortened by ms", facts.manifest["rate_tolerance_ms"])
 

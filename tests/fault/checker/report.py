@@ -1,4 +1,5 @@
-"""What the checker says: for each invariant a verdict, numbers, what it couldn't look at, and each violation in words."""
+"""What the checker says: for each invariant a verdict, numbers, each violation in words, and what it couldn't see."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -75,7 +76,9 @@ class Report:
 
     def problems(self) -> list[tuple[str, str]]:
         """Every (invariant, problem), each once: for tests."""
-        found = {(name, violation.problem) for name, section in self.sections.items() for violation in section.violations}
+        found = {
+            (name, violation.problem) for name, section in self.sections.items() for violation in section.violations
+        }
         return sorted(found)
 
     def as_json(self) -> dict[str, Any]:

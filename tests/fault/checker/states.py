@@ -1,4 +1,5 @@
 """I3, I9, I10: a record's states as far as its last state and its attempts show them."""
+
 from __future__ import annotations
 
 from checker.facts import FINISHED, IN_DOUBT, STATUSES, Facts, Key, show
@@ -30,7 +31,9 @@ def check(facts: Facts, report: Report) -> None:
     else:
         rows = sum(len(rows) for rows in facts.attempts_of.values())
         report["I9"].count("attempts", rows)
-        report["I9"].count("claims without an attempt's row", sum(record["attempt_no"] for record in facts.records) - rows)
+        report["I9"].count(
+            "claims without an attempt's row", sum(record["attempt_no"] for record in facts.records) - rows
+        )
     _check_sending(facts, report)
     _check_fencing(facts, report)
 
@@ -143,7 +146,11 @@ def _check_sending(facts: Facts, report: Report) -> None:
 
 def _check_fencing(facts: Facts, report: Report) -> None:
     section = report["I10"]
-    for name in ("outrider_settle_conflicts_total", "outrider_claim_conflicts_total", "outrider_relay_leases_lost_total"):
+    for name in (
+        "outrider_settle_conflicts_total",
+        "outrider_claim_conflicts_total",
+        "outrider_relay_leases_lost_total",
+    ):
         value = facts.metric(name)
         if value is not None:
             section.count(name.removeprefix("outrider_").removesuffix("_total").replace("_", " "), value)
@@ -155,14 +162,19 @@ def _check_fencing(facts: Facts, report: Report) -> None:
         newest = 0
         for row in sorted(ledger, key=lambda row: row["id"]):
             if row["epoch"] < newest:
-                section.violate("stale_leader", source, f"ledger row {row['id']} was written in epoch {row['epoch']}, after "
-                                f"one of epoch {newest}")
+                section.violate(
+                    "stale_leader",
+                    source,
+                    f"ledger row {row['id']} was written in epoch {row['epoch']}, after " f"one of epoch {newest}",
+                )
             newest = max(newest, row["epoch"])
         leases = [row["epoch"] for row in facts.source_rows(source, "outbox_leases") or []]
         if leases and newest > max(leases):
             section.violate("stale_leader", source, f"the ledger knows epoch {newest}, the lease {max(leases)}")
         section.count(f"epochs of {source}", newest)
-    expired = sum(attempt["verdict"] == "lease_expired" for rows in (facts.attempts_of or {}).values() for attempt in rows)
+    expired = sum(
+        attempt["verdict"] == "lease_expired" for rows in (facts.attempts_of or {}).values() for attempt in rows
+    )
     section.count("leases expired", expired)
     section.skip("a late write that changed nothing leaves no trace but its counter")
 

@@ -1,4 +1,5 @@
 """The workload's plan is made of its seed alone, and holds what it promises."""
+
 from __future__ import annotations
 
 import datetime
@@ -70,7 +71,11 @@ class PlanTest(unittest.TestCase):
         self.assertTrue(any(transaction.hold_s > 0 for transaction in transactions))
 
     def test_features_can_be_left_out(self) -> None:
-        world = World(sources=("shop",), channels=(("ops", 1.0),), features=frozenset(FEATURES) - {"private", "rollback", "invalid"})
+        world = World(
+            sources=("shop",),
+            channels=(("ops", 1.0),),
+            features=frozenset(FEATURES) - {"private", "rollback", "invalid"},
+        )
         for transaction in plan(3, world=world, count=1000):
             self.assertNotEqual(transaction.ends, "rollback")
             for row in transaction.rows:
