@@ -142,6 +142,8 @@ def _check_rejections(facts: Facts, report: Report) -> None:
     rejected = rejected_ids(facts)
     for event in facts.events:
         row = rejected.get(event.id)
+        if row is not None and row["reason"] == "older_than_dedupe_memory" and facts.manifest.get("clock_moved"):
+            continue
         if row is not None and event.row["validity"] == "valid" and event.outcome != "rolled_back":
             section.violate(
                 "rejected_though_valid", event.name, f"rejected with reason {row['reason']}: {row['faults'][:200]}"
