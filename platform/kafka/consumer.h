@@ -1,8 +1,8 @@
 // KafkaConsumer: one member of a consumer group, with offsets committed by hand.
 //
 // auto.offset.reset=earliest, no automatic commit or store, isolation read_committed, cooperative-sticky assignment.
-// Threads: one owner; the listener is called from inside Poll() and Close(), in the owner's thread. On a crash the group
-// hands the partitions to others after session.timeout.ms and records after the last committed offset come again.
+// Threads: one owner; the listener is called from inside Poll() and Close(), in the owner's thread. On a crash the
+// group hands the partitions to others after session.timeout.ms and records after the last committed offset come again.
 #pragma once
 
 #include <chrono>
@@ -27,14 +27,16 @@ struct TopicPartition {
 struct RebalanceListener {
   // Partitions gained. Paused ones start unpaused.
   std::function<void(const std::vector<TopicPartition>&)> on_assigned;
-  // Partitions about to be given up: commits made inside the call still count. `lost`: already gone, commits are refused.
+  // Partitions about to be given up: commits made inside the call still count. `lost`: already gone, commits are
+  // refused.
   std::function<void(const std::vector<TopicPartition>&, bool lost)> on_revoked;
 };
 
 class KafkaConsumer final {
  public:
   static Result<std::unique_ptr<KafkaConsumer>> Create(const KafkaOptions& options, const std::string& group,
-                                                       const std::vector<std::string>& topics, RebalanceListener listener);
+                                                       const std::vector<std::string>& topics,
+                                                       RebalanceListener listener);
   ~KafkaConsumer();
   KafkaConsumer(const KafkaConsumer&) = delete;
   KafkaConsumer& operator=(const KafkaConsumer&) = delete;

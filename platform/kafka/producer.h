@@ -1,9 +1,9 @@
 // KafkaProducer: librdkafka's idempotent producer (acks=all) with reports by polling.
 //
-// message.timeout.ms is infinite, so librdkafka never gives a message up by itself and never makes a hole in a partition's
-// order; giving up is Purge(), which the owner calls. Reports come from Poll() only, in the owner's thread.
-// Threads: one owner. On a crash queued messages are lost (the outbox row is still there) and messages in flight may or may
-// not have been written.
+// message.timeout.ms is infinite, so librdkafka never gives a message up by itself and never makes a hole in a
+// partition's order; giving up is Purge(), which the owner calls. Reports come from Poll() only, in the owner's thread.
+// Threads: one owner. On a crash queued messages are lost (the outbox row is still there) and messages in flight may or
+// may not have been written.
 #pragma once
 
 #include <chrono>
@@ -31,7 +31,8 @@ struct ProducerRecord {
 
 struct DeliveryReport {
   std::uint64_t tag = 0;
-  // kAcked: in the log at partition/offset. kNotWritten: certainly not in the log. kMaybeWritten: purged or failed in flight.
+  // kAcked: in the log at partition/offset. kNotWritten: certainly not in the log. kMaybeWritten: purged or failed in
+  // flight.
   enum class Kind { kAcked, kNotWritten, kMaybeWritten } kind = Kind::kMaybeWritten;
   std::int32_t partition = -1;
   std::int64_t offset = -1;
@@ -46,9 +47,11 @@ class KafkaProducer final {
   KafkaProducer(const KafkaProducer&) = delete;
   KafkaProducer& operator=(const KafkaProducer&) = delete;
 
-  // Copies the record into the queue. kUnavailable: the queue is full, Poll() first. kInvalid: this record can never be sent.
+  // Copies the record into the queue. kUnavailable: the queue is full, Poll() first. kInvalid: this record can never be
+  // sent.
   Result<void> Produce(const ProducerRecord& record);
-  // Serves reports for up to `wait`; appends them to `reports` and gives their number. Returns at once when some are there.
+  // Serves reports for up to `wait`; appends them to `reports` and gives their number. Returns at once when some are
+  // there.
   std::size_t Poll(std::chrono::milliseconds wait, std::vector<DeliveryReport>& reports);
   // Gives up everything queued and in flight; its reports follow by Poll().
   void Purge();
