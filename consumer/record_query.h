@@ -1,5 +1,5 @@
-// RecordQuery: what people ask of the records (`show`, `ls`, the API). Reads only; every search goes by a named index and by pages.
-// Bodies and recipients of private records are never given out. Threads: the connection's.
+// RecordQuery: what people ask of the records (`show`, `ls`, the API). Reads only; every search goes by a named index
+// and by pages. Bodies and recipients of private records are never given out. Threads: the connection's.
 #pragma once
 
 #include <cstdint>
