@@ -170,7 +170,7 @@ bool HttpEngine::State::TakePosted() {
     go_on = !stopping;
   }
   for (Call& call : taken) {
-    if (queue.size() >= options.max_queued) {
+    if (active.size() + queue.size() >= options.max_in_flight + options.max_queued) {
       Answer(call.done, NotSent("queue_full", "too many requests wait already", call.start));
       continue;
     }

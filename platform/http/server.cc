@@ -222,7 +222,7 @@ void Connection::Write(const ServerResponse& response, bool is_head, bool keep_a
   message_->keep_alive(keep_alive);
   message_->set(beast::http::field::content_type, response.content_type);
   for (const auto& [name, value] : response.headers) message_->insert(name, value);
-  message_->content_length(response.body.size());
+  if (response.status != 204 && response.status != 304) message_->content_length(response.body.size());
   if (!is_head) message_->body() = response.body;
   stream_.expires_after(options_.idle_timeout);
   beast::http::async_write(stream_, *message_, [self = shared_from_this(), keep_alive](error_code error, std::size_t) {

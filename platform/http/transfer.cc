@@ -352,12 +352,8 @@ HttpResult Transfer::NotSentBecause(CURLcode code) const {
     if (IsTlsFault(code)) return "tls_failed";
     if (code != CURLE_OPERATION_TIMEDOUT) return "reset";
     curl_off_t resolved = 0;
-    curl_off_t connected = 0;
     curl_easy_getinfo(easy_.get(), CURLINFO_NAMELOOKUP_TIME_T, &resolved);
-    curl_easy_getinfo(easy_.get(), CURLINFO_CONNECT_TIME_T, &connected);
-    if (resolved == 0) return "dns_failed";
-    if (connected == 0) return "connect_failed";
-    return encrypted_ ? "tls_failed" : "timeout";
+    return resolved == 0 ? "dns_failed" : "connect_failed";  // curl doesn't tell a stalled handshake apart
   };
   std::string detail = not_mine_          ? target_ + ": not sent, somebody else may do it now"
                        : address_refused_ ? target_ + ": the name stands for an address that isn't public"

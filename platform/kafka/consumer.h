@@ -1,8 +1,8 @@
 // KafkaConsumer: one member of a consumer group, with offsets committed by hand.
 //
 // auto.offset.reset=earliest, no automatic commit or store, isolation read_committed, cooperative-sticky assignment.
-// Threads: one owner; the listener is called from inside Poll() and Close(), in the owner's thread. On a crash the group
-// hands the partitions to others after session.timeout.ms and records after the last committed offset come again.
+// Threads: one owner; the listener is called from inside Poll() and Close(), in the owner's thread. On a crash the
+// group hands the partitions to others after session.timeout.ms and records after the last committed offset come again.
 #pragma once
 
 #include <chrono>
@@ -27,28 +27,34 @@ struct TopicPartition {
 struct RebalanceListener {
   // Partitions gained. Paused ones start unpaused.
   std::function<void(const std::vector<TopicPartition>&)> on_assigned;
-  // Partitions about to be given up: commits made inside the call still count. `lost`: already gone, commits are refused.
+  // Partitions about to be given up: commits made inside the call still count. `lost`: already gone, commits are
+  // refused.
   std::function<void(const std::vector<TopicPartition>&, bool lost)> on_revoked;
 };
 
 class KafkaConsumer final {
  public:
   static Result<std::unique_ptr<KafkaConsumer>> Create(const KafkaOptions& options, const std::string& group,
-                                                       const std::vector<std::string>& topics, RebalanceListener listener);
+                                                       const std::vector<std::string>& topics,
+                                                       RebalanceListener listener);
   ~KafkaConsumer();
   KafkaConsumer(const KafkaConsumer&) = delete;
   KafkaConsumer& operator=(const KafkaConsumer&) = delete;
 
   // Up to `max` events; waits at most `wait` for the first one, none for the rest. Must be called more often than
-  // max.poll.interval.ms even when everything is paused. kUnavailable: broker trouble, go on polling. kInvalid: the
-  // set-up is wrong (topic authorization, unknown topic where auto-creation is off); going on may still heal it.
+  // max.poll.interval.ms (5 min) even when everything is paused. kUnavailable: no broker answers; kInvalid: the set-up
+  // is wrong (authorization, unknown topic). Both come from each empty call until it's over: go on polling.
   Result<std::vector<Event>> Poll(std::chrono::milliseconds wait, std::size_t max);
-  // Next offsets to read. Synchronous. kConflict: the partition belongs to another member now.
+  // Next offsets to read. Waits 5 s at most. kConflict: a partition belongs to another member now; the rest is
+  // committed if that was known here, nothing if the broker said so. kUnavailable: not committed. kUnknown: no answer.
+  // Committing again is harmless in each case.
   Result<void> Commit(const std::vector<EventPosition>& next_offsets);
+  // kConflict: one of them isn't assigned; the others are paused or resumed.
   Result<void> Pause(const std::vector<TopicPartition>& partitions);
   Result<void> Resume(const std::vector<TopicPartition>& partitions);
   std::vector<TopicPartition> assignment() const;
-  // Leaves the group (on_revoked is called).
+  // Leaves the group (on_revoked is called). Takes 5 s at most, and what calls of the listener take; what couldn't be
+  // said to the broker by then it finds out by itself after session.timeout.ms.
   void Close();
 
  private:

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace outrider::testing {
 
@@ -17,7 +18,8 @@ struct RawAnswer {
 
 class RawClient final {
  public:
-  explicit RawClient(std::uint16_t port);
+  // 127.0.0.1 or ::1.
+  explicit RawClient(std::uint16_t port, bool ipv6 = false);
   ~RawClient();
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;
@@ -29,9 +31,16 @@ class RawClient final {
   RawAnswer Post(const std::string& path, const std::string& body) { return Request("POST", path, body); }
   RawAnswer Get(const std::string& path) { return Request("GET", path); }
 
+  // False when the other side takes no more.
+  bool Write(std::string_view bytes);
+  // One answer, by its Content-Length; the answer to a HEAD has no body, whatever its length says. Bytes of a further
+  // answer stay for the next call.
+  RawAnswer Read(std::chrono::milliseconds deadline = std::chrono::seconds{10}, bool to_head = false);
+
  private:
   int socket_ = -1;
   bool connected_ = false;
+  std::string unread_;
 };
 
 }  // namespace outrider::testing

@@ -1,0 +1,41 @@
+// What the tests of platform/kafka share: clients that must open, records, and polling until something is there.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "platform/kafka/consumer.h"
+#include "platform/kafka/producer.h"
+#include "tests/support/kafka/kafka_broker.h"
+
+namespace outrider::kafka {
+
+constexpr std::chrono::seconds kPatience{30};
+constexpr std::chrono::milliseconds kPoll{50};
+
+// The client, or the error's text as an exception.
+std::unique_ptr<KafkaProducer> OpenProducer(const KafkaOptions& options);
+std::unique_ptr<KafkaConsumer> OpenConsumer(const KafkaOptions& options, const std::string& group,
+                                            const std::vector<std::string>& topics, RebalanceListener listener = {});
+std::string NewGroup();
+
+// Produces, polling while the queue is full; throws for any other refusal.
+void Produce(KafkaProducer& producer, std::string_view topic, std::string_view key, std::string_view value,
+             std::uint64_t tag = 0);
+// Polls until `count` reports are in; throws when they aren't.
+std::vector<DeliveryReport> AwaitReports(KafkaProducer& producer, std::size_t count);
+// One record in a topic, acknowledged.
+DeliveryReport Publish(KafkaProducer& producer, std::string_view topic, std::string_view key, std::string_view value);
+// Polls, over errors, until `done` or `count` events; throws when they aren't there.
+std::vector<Event> AwaitEvents(KafkaConsumer& consumer, std::size_t count);
+bool PollUntil(KafkaConsumer& consumer, const std::function<bool()>& done);
+std::vector<std::string> Values(const std::vector<Event>& events);
+// Everything in the topic, read by a new group.
+std::vector<Event> ReadAll(const KafkaOptions& options, const std::string& topic, std::size_t count);
+
+}  // namespace outrider::kafka
