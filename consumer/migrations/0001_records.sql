@@ -68,7 +68,8 @@ CREATE TABLE IF NOT EXISTS notification_attempts (
   PRIMARY KEY (record_id, attempt_no)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
--- A shard stands for a Kafka partition (or a direct source): who scans it, and how far ingest has come.
+-- A shard stands for a Kafka partition (or a direct source): who scans it, and how far ingest has come. Each event of the log moves
+-- exactly one of the four counters, once, however often it is read.
 CREATE TABLE IF NOT EXISTS consumer_shards (
   shard         SMALLINT        NOT NULL AUTO_INCREMENT PRIMARY KEY,
   topic         VARCHAR(249)    NOT NULL,
@@ -76,26 +77,28 @@ CREATE TABLE IF NOT EXISTS consumer_shards (
   owner         VARCHAR(128)    NOT NULL DEFAULT '',
   epoch         BIGINT UNSIGNED NOT NULL DEFAULT 0,
   lease_until   DATETIME(6)     NOT NULL DEFAULT '2000-01-01 00:00:00',
-  next_offset   BIGINT          NOT NULL DEFAULT 0,   -- everything below is recorded or rejected
+  next_offset   BIGINT          NOT NULL DEFAULT 0,   -- Kafka: everything below is recorded or rejected; direct: above the highest seq
   events_recorded   BIGINT UNSIGNED NOT NULL DEFAULT 0,
   events_duplicate  BIGINT UNSIGNED NOT NULL DEFAULT 0,
   events_conflicting BIGINT UNSIGNED NOT NULL DEFAULT 0,
   events_rejected   BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  offsets_skipped   BIGINT UNSIGNED NOT NULL DEFAULT 0,   -- never read: the log had lost them (retention), or they held no event
   updated_at    DATETIME(6)     NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
-  UNIQUE KEY shards_by_partition (topic, partition_no)
+  UNIQUE KEY shards_by_partition (topic, partition_no)                -- ingest: the shards of a batch
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
--- Events without a readable structure: kept with every fault, so that nothing is dropped silently.
+-- Events that can't become a record: kept with every fault, so that nothing is dropped silently.
 CREATE TABLE IF NOT EXISTS rejected_events (
   id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   topic         VARCHAR(249)    NOT NULL,
   partition_no  INT             NOT NULL,
   offset_no     BIGINT          NOT NULL,
-  event_key     VARBINARY(1024) NULL,
-  value         LONGBLOB        NULL,
-  headers       MEDIUMTEXT      NOT NULL,   -- JSON list of [name, value or null]; bytes that aren't UTF-8 in base64
+  event_hash    BINARY(32)      NOT NULL,   -- of key, value and headers: a topic that is made anew counts from 0 again
+  event_key     LONGBLOB        NULL,
+  value         LONGBLOB        NULL,       -- NULL: a tombstone, or too large for the server (the faults say so)
+  headers       LONGTEXT        NOT NULL,   -- JSON list of [name, value or null]; names and values that aren't UTF-8 as {"base64": ...}
   reason        VARCHAR(64)     NOT NULL,
-  faults        MEDIUMTEXT      NOT NULL,
+  faults        LONGTEXT        NOT NULL,   -- JSON list of {"pointer", "problem"}
   created_at    DATETIME(6)     NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
-  UNIQUE KEY rejected_by_position (topic, partition_no, offset_no)
+  UNIQUE KEY rejected_by_position (topic, partition_no, offset_no, event_hash)   -- ingest: the same event again is no news
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
