@@ -46,9 +46,10 @@ constexpr std::string_view kReopen =
     "ordering_hash = ?, max_attempts = ?, expires_at = ?, private = ?, recipient = ?, request = ?, metadata = ?, "
     "traceparent = ?, tracestate = ?, source_topic = ?, source_partition = ?, source_offset = ?, source_key = ?, "
     "committed_at = ? WHERE id = ? AND version = ?";
-// Index rejected_by_position. {0}: "(topic = ? AND partition_no = ? AND offset_no = ? AND event_hash = ?) OR ...".
+// Index rejected_by_position. {0}: the condition below, for each, with OR.
 constexpr std::string_view kFindRejected =
-    "SELECT topic, partition_no, offset_no, event_hash FROM rejected_events WHERE {0}";
+    "SELECT topic, partition_no, offset_no, LOWER(HEX(event_hash)) FROM rejected_events WHERE {0}";
+constexpr std::string_view kAtPosition = "(topic = ? AND partition_no = ? AND offset_no = ? AND event_hash = UNHEX(?))";
 // Index rejected_by_position: what is kept already stays. {0}: rows of placeholders.
 constexpr std::string_view kInsertRejected =
     "INSERT INTO rejected_events (topic, partition_no, offset_no, event_hash, event_key, value, headers, reason, "
@@ -164,11 +165,6 @@ StoredRejected Prepare(const RejectedRow& row) {
   return stored;
 }
 
-void AddPosition(Params& params, const StoredRejected& stored) {
-  const EventPosition& at = stored.row->event->position;
-  params.insert(params.end(), {std::string_view(at.topic), Wide(at.partition), Wide(at.offset), AsBytes(stored.hash)});
-}
-
 std::size_t Bytes(const StoredRejected& stored) {
   const Event& event = *stored.row->event;
   return (event.value ? event.value->size() : 0) + (event.key ? event.key->size() : 0) + stored.headers.size() +
@@ -265,14 +261,20 @@ Result<std::set<const Event*>> IngestStore::FindRejected(MysqlConnection& connec
   const auto bytes = [](const StoredRejected&) { return std::size_t{512}; };
   auto done = InChunks(std::span<const StoredRejected>(stored), bytes, [&](auto chunk) -> Result<void> {
     Params params;
-    for (const StoredRejected& one : chunk) AddPosition(params, one);
-    constexpr std::string_view kOne = "(topic = ? AND partition_no = ? AND offset_no = ? AND event_hash = ?)";
-    auto kept = connection.Execute(fmt::format(kFindRejected, AnyOf(kOne, chunk.size())), params);
+    std::vector<std::string> hashes;
+    hashes.reserve(chunk.size());
+    for (const StoredRejected& one : chunk) {
+      const EventPosition& at = one.row->event->position;
+      hashes.push_back(ToHex(AsBytes(one.hash)));
+      params.insert(params.end(),
+                    {std::string_view(at.topic), Wide(at.partition), Wide(at.offset), std::string_view(hashes.back())});
+    }
+    auto kept = connection.Execute(fmt::format(kFindRejected, AnyOf(kAtPosition, chunk.size())), params);
     if (!kept) return std::unexpected(kept.error());
     for (const mysql::Row& row : kept->rows) {
       const EventPosition at{row.Text(0), static_cast<std::int32_t>(row.Int(1)), row.Int(2)};
-      for (const StoredRejected& one : chunk) {
-        if (one.row->event->position == at && AsBytes(one.hash) == row.Text(3)) found.insert(one.row->event);
+      for (std::size_t i = 0; i < chunk.size(); ++i) {
+        if (chunk[i].row->event->position == at && hashes[i] == row.Text(3)) found.insert(chunk[i].row->event);
       }
     }
     return {};
@@ -289,7 +291,8 @@ Result<void> IngestStore::InsertRejected(MysqlConnection& connection, std::span<
     Params params;
     for (const StoredRejected& one : chunk) {
       const Event& event = *one.row->event;
-      AddPosition(params, one);
+      const EventPosition& at = event.position;
+      params.insert(params.end(), {std::string_view(at.topic), Wide(at.partition), Wide(at.offset), AsBytes(one.hash)});
       const auto kept = [&](const std::optional<std::string>& bytes_of) {
         return bytes_of && !one.row->without_bytes ? Param(std::string_view(*bytes_of)) : Param(nullptr);
       };
