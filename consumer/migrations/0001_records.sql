@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS notification_records (
   parked_by     VARCHAR(64)     NULL,
   priority      TINYINT         NOT NULL,
   ordering_hash BINARY(32)      NULL,
+  open_ordering_hash BINARY(32) AS (CASE WHEN status IN ('pending', 'sending', 'failed') THEN ordering_hash END) STORED,
   lease_owner   VARCHAR(64)     NULL,   -- the claim's own token while sending
   attempt_no    INT             NOT NULL DEFAULT 0,
   attempts_spent INT            NOT NULL DEFAULT 0,
@@ -44,11 +45,11 @@ CREATE TABLE IF NOT EXISTS notification_records (
   sent_at       DATETIME(6)     NULL,
   CONSTRAINT notification_records_status CHECK (status IN ('pending', 'sending', 'sent', 'failed', 'dead', 'skipped')),
   UNIQUE KEY records_by_dedupe_hash (dedupe_hash),                    -- ingest: one record per key
-  KEY records_by_due (shard, priority, due_at),                       -- scan: what can be acted on, and little else
-  KEY records_by_ordering (ordering_hash, status, id),                -- claim: no earlier unfinished record of the ordering key
+  KEY records_by_due (shard, channel, priority, due_at),              -- scan: only open channels are asked, for what may be sent now
+  KEY records_by_open_ordering (open_ordering_hash, id),              -- claim: no earlier unfinished record of the ordering key
   KEY records_by_parked (parked_by, channel, id),                     -- release of what was parked
   KEY records_by_key (dedupe_key, id),                                -- show
-  KEY records_by_status (status, id)                                  -- ls
+  KEY records_by_status (status, id)                                  -- ls; recovery of expired leases
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS notification_attempts (
