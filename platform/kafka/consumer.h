@@ -42,15 +42,19 @@ class KafkaConsumer final {
   KafkaConsumer& operator=(const KafkaConsumer&) = delete;
 
   // Up to `max` events; waits at most `wait` for the first one, none for the rest. Must be called more often than
-  // max.poll.interval.ms even when everything is paused. kUnavailable: broker trouble, go on polling. kInvalid: the
-  // set-up is wrong (topic authorization, unknown topic where auto-creation is off); going on may still heal it.
+  // max.poll.interval.ms (5 min) even when everything is paused. kUnavailable: no broker answers; kInvalid: the set-up
+  // is wrong (authorization, unknown topic). Both come from each empty call until it's over: go on polling.
   Result<std::vector<Event>> Poll(std::chrono::milliseconds wait, std::size_t max);
-  // Next offsets to read. Synchronous. kConflict: the partition belongs to another member now.
+  // Next offsets to read. Waits 5 s at most. kConflict: a partition belongs to another member now; the rest is
+  // committed if that was known here, nothing if the broker said so. kUnavailable: not committed. kUnknown: no answer.
+  // Committing again is harmless in each case.
   Result<void> Commit(const std::vector<EventPosition>& next_offsets);
+  // kConflict: one of them isn't assigned; the others are paused or resumed.
   Result<void> Pause(const std::vector<TopicPartition>& partitions);
   Result<void> Resume(const std::vector<TopicPartition>& partitions);
   std::vector<TopicPartition> assignment() const;
-  // Leaves the group (on_revoked is called).
+  // Leaves the group (on_revoked is called). Takes 5 s at most, and what calls of the listener take; what couldn't be
+  // said to the broker by then it finds out by itself after session.timeout.ms.
   void Close();
 
  private:

@@ -21,7 +21,7 @@ constexpr std::string_view kRetries =
     "the producer tries for ever: giving a record up would let later ones of its key pass it";
 constexpr std::string_view kTimeout = kRetries;
 constexpr std::string_view kInFlight =
-    "order and idempotence hold with at most 5 requests in flight, which is what is set";
+    "one request at a time (1), or a later record could be taken where an earlier one was refused";
 constexpr std::string_view kBrokers = "the brokers are set as kafka.brokers";
 constexpr std::string_view kOffsets = "offsets are committed after the records are stored, by Outrider alone";
 

@@ -27,11 +27,14 @@ const Settings kDefaults = {
     {"topic.metadata.propagation.max.ms", "5000"},
 };
 
+// One request at a time for each broker (which serves a connection's requests one by one anyway): a broker that doesn't
+// know this producer yet takes any sequence, so of two requests under way it could refuse the first and take the
+// second.
 const Settings kFixed = {
     {"enable.idempotence", "true"},
     {"enable.gapless.guarantee", "true"},
     {"acks", "all"},
-    {"max.in.flight.requests.per.connection", "5"},
+    {"max.in.flight.requests.per.connection", "1"},
     {"message.timeout.ms", "0"},
     {"partitioner", "murmur2_random"},
 };
@@ -55,16 +58,13 @@ Error ToError(rd_kafka_resp_err_t error, std::string_view detail = {}) {
   return {IsPoison(error) ? ErrorCode::kInvalid : ErrorCode::kUnavailable, Words(error, detail), error};
 }
 
+// Without an offset an acknowledgement is librdkafka's conclusion from that of a later record, which proves nothing
+// where the broker takes any sequence (kFixed).
 DeliveryReport::Kind KindOf(const rd_kafka_message_t& message) {
-  if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR) return DeliveryReport::Kind::kAcked;
-  if (message.err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) return DeliveryReport::Kind::kMaybeWritten;
-  switch (rd_kafka_message_status(&message)) {
-    case RD_KAFKA_MSG_STATUS_PERSISTED:
-      return DeliveryReport::Kind::kAcked;
-    case RD_KAFKA_MSG_STATUS_NOT_PERSISTED:
-      return DeliveryReport::Kind::kNotWritten;
-    case RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED:
-      break;
+  if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR && message.offset >= 0) return DeliveryReport::Kind::kAcked;
+  if (message.err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT &&
+      rd_kafka_message_status(&message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED) {
+    return DeliveryReport::Kind::kNotWritten;
   }
   return DeliveryReport::Kind::kMaybeWritten;
 }
@@ -112,10 +112,12 @@ void KafkaProducer::State::Take(const rd_kafka_message_t& message) {
   DeliveryReport& report = reports->emplace_back();
   report.tag = reinterpret_cast<std::uintptr_t>(message._private);
   report.kind = KindOf(message);
-  report.partition = message.partition;
   if (report.kind == DeliveryReport::Kind::kAcked) {
-    report.offset = std::max<std::int64_t>(message.offset, -1);
+    report.partition = message.partition;
+    report.offset = message.offset;
     trouble.clear();
+  } else if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    report.error = {ErrorCode::kUnknown, "the broker acknowledged a later record, but not this one"};
   } else {
     report.error = ToError(message.err);
   }

@@ -34,9 +34,10 @@ struct DeliveryReport {
   // kAcked: in the log at partition/offset. kNotWritten: certainly not in the log. kMaybeWritten: purged or failed in
   // flight.
   enum class Kind { kAcked, kNotWritten, kMaybeWritten } kind = Kind::kMaybeWritten;
-  std::int32_t partition = -1;
+  std::int32_t partition = -1;  // of kAcked
   std::int64_t offset = -1;
-  Error error{ErrorCode::kUnavailable, ""};  // for the last two; kInvalid: this record can never be sent (too large)
+  // For the other two. kInvalid: the broker refused this record, or the batch that it was in, for good (too large).
+  Error error{ErrorCode::kUnavailable, ""};
 };
 
 class KafkaProducer final {
@@ -56,9 +57,11 @@ class KafkaProducer final {
   // Gives up everything queued and in flight; its reports follow by Poll().
   void Purge();
   std::size_t outstanding() const;  // produced and not yet reported
-  // Set once the idempotent producer can't go on (fenced, out of order): destroy it and create another.
+  // Set once the producer can't go on without a hole (a record refused for good, sequence lost, purged): take the
+  // reports that are left after a Purge(), destroy it and create another.
   std::optional<Error> fatal_error() const;
-  // The newest broker trouble, for people ("broker transport failure ..."); empty while all is well.
+  // The newest broker trouble since the last acknowledgement, for people ("Local: Broker transport failure: ...");
+  // empty while nothing is outstanding.
   std::string last_trouble() const;
 
  private:
