@@ -6,6 +6,7 @@
 #include <span>
 #include <thread>
 
+#include "model/time.h"
 #include "platform/failpoint/failpoint.h"
 #include "platform/kafka/producer.h"
 #include "tests/support/process/wait_until.h"
@@ -61,7 +62,8 @@ void RowFaults::Inject(const Row& row) {
   if (found == counts_.end()) found = counts_.insert(counts_.end(), {row_, kind_, target_});
   ++found->planned;
   found->fired += fired ? 1 : 0;
-  fmt::print(stderr, "fault: row {} {} {}\n", row_, kind_, fired ? "fired" : "DID NOT FIRE");
+  fmt::print(stderr, "{} fault: row {} {} {}\n", FormatRfc3339(SystemClock().Now()), row_, kind_,
+             fired ? "fired" : "DID NOT FIRE");
 }
 
 void RowFaults::Say(std::string kind, std::string_view target) {
@@ -148,8 +150,13 @@ bool RowFaults::PauseProcess() {
 bool RowFaults::KillConnections() {
   Say("KILL connections", "database");
   auto root = installation_.Connect("");
-  const auto sessions = root->Execute("SELECT id FROM information_schema.processlist WHERE user = 'product'");
-  if (!sessions || sessions->rows.empty()) return false;
+  // After the last such fault everybody may still be backing off.
+  Result<mysql::Rows> sessions;
+  const bool some = WaitUntil([&] {
+    sessions = root->Execute("SELECT id FROM information_schema.processlist WHERE user = 'product'");
+    return sessions && sessions->rows.size() > 2;
+  });
+  if (!some) return false;
   int killed = 0;
   for (const mysql::Row& row : sessions->rows) {
     if (Draw(0, 1) == 0 && Statement(*root, fmt::format("KILL CONNECTION {}", row.Int(0)))) ++killed;
