@@ -199,7 +199,7 @@ TEST_F(IngestFaultTest, CopiesThatTwoIngestsReadAtTheSameTimeAreCountedOnce) {
       });
     }
     EXPECT_TRUE(testing::WaitUntil([&] {
-      return Count("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") == 2;
+      return Count("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'UPDATE JSON_TABLE%'") == 2;
     }));
     holder->Rollback();
   }
