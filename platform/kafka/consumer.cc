@@ -16,8 +16,8 @@ namespace {
 using std::chrono::milliseconds;
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr milliseconds kCommitPatience{5'000};
-constexpr milliseconds kClosePatience{5'000};
+constexpr milliseconds kCommitPatience{3'000};
+constexpr milliseconds kClosePatience{3'000};
 constexpr milliseconds kLookAgain{1'000};
 constexpr milliseconds kLookPatience{100};
 
@@ -27,7 +27,7 @@ const Settings kDefaults = {
     {"client.id", "outrider-consumer"},      {"session.timeout.ms", "10000"},
     {"heartbeat.interval.ms", "3000"},       {"queued.min.messages", "10000"},
     {"queued.max.messages.kbytes", "16384"}, {"topic.metadata.refresh.interval.ms", "10000"},
-    {"reconnect.backoff.max.ms", "2000"},
+    {"reconnect.backoff.max.ms", "1000"},
 };
 
 const Settings kFixed = {
