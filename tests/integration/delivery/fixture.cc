@@ -201,4 +201,12 @@ double DeliveryTest::Metric(const std::string& name_with_labels) const {
   return std::stod(scrape.substr(at + line.size()));
 }
 
+bool DeliveryTest::MetricBecomes(const std::string& name_with_labels, double value) const {
+  return testing::WaitUntil([&] { return Metric(name_with_labels) == value; }, std::chrono::seconds{5});
+}
+
+bool DeliveryTest::LogBecomes(std::string_view text) const {
+  return testing::WaitUntil([&] { return log_.Text().find(text) != std::string::npos; }, std::chrono::seconds{5});
+}
+
 }  // namespace outrider::consumer

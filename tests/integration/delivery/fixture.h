@@ -105,6 +105,9 @@ class DeliveryTest : public ::testing::Test {
 
   std::vector<std::string> Delivered(const std::string& channel = "ops") const;  // texts, in the vendor's order
   double Metric(const std::string& name_with_labels) const;
+  // Metrics and log lines follow the commit.
+  bool MetricBecomes(const std::string& name_with_labels, double value) const;
+  bool LogBecomes(std::string_view text) const;
   std::string PartWords() const { return health_.parts()["delivery"].words; }
 
   mysql::MysqlOptions database_;

@@ -133,7 +133,7 @@ TEST(StoryJsonTest, IsAListWithEveryAttempt) {
 TEST(StoryJsonTest, BytesThatAreNotTextDoNotBreakIt) {
   RecordView record = Sent();
   record.dedupe_key = "\xff\xfe";
-  EXPECT_NO_THROW(nlohmann::json::parse(StoryJson({record})));
+  EXPECT_NO_THROW((void)nlohmann::json::parse(StoryJson({record})));
 }
 
 TEST(RecordTableTest, ShowsReasonDoubtAndParking) {
