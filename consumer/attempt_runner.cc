@@ -5,7 +5,6 @@
 
 #include "consumer/settlement.h"
 #include "platform/failpoint/failpoint.h"
-#include "providers/provider_table.h"
 
 namespace outrider::consumer {
 namespace {
@@ -96,12 +95,7 @@ void AttemptRunner::Finish(const std::shared_ptr<const Flight>& flight, SendOutc
                            RandomShare());
   }
 
-  const providers::ProviderInfo* provider = providers::FindProvider(claimed.channel->provider);
-  SettleRules rules;
-  rules.retry = claimed.channel->retry;
-  rules.on_uncertain = claimed.channel->on_uncertain;
-  rules.key_dedupes = provider != nullptr && provider->has_send_key;
-  rules.max_age = options_.max_age;
+  const SettleRules rules(*claimed.channel, options_.max_age);
   Change change = Settle(record, outcome, rules, hold, RandomShare());
   change.provider = claimed.channel->provider;
   if (change.attempt) {

@@ -130,19 +130,19 @@ Result<void> KafkaIngest::State::Commit(const std::map<TopicPartition, std::int6
 }
 
 void KafkaIngest::State::CommitIfDue() {
-  const SteadyTime now = Now();
-  if (now < commit_at) return;
+  // While no broker answers, a commit would only hold the loop up.
+  if (Now() < commit_at || !reading.now.empty()) return;
   CollectDurable();
   if (uncommitted.empty()) return;
-  commit_at = now + kCommitInterval;
   const auto committed = Commit(uncommitted);
   if (committed) {
     uncommitted.clear();
     committing.now.clear();
+    commit_at = Now() + kCommitInterval;
     return;
   }
   // Not committed is no harm: the events are durable and would come again as copies.
-  commit_at = now + kCommitAgain;
+  commit_at = Now() + kCommitAgain;
   Complain(committing, committed.error().message);
 }
 

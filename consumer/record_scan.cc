@@ -24,9 +24,9 @@ constexpr milliseconds kAgainSoon{50};
 constexpr std::size_t kLeastLimit = 8;
 constexpr std::size_t kTokenOwner = 46;  // with '#' and a counter it fits lease_owner
 
-SendOutcome Refuse(std::string_view reason, std::string_view detail) {
+SendOutcome Outcome(SendVerdict verdict, std::string_view reason, std::string_view detail) {
   SendOutcome outcome;
-  outcome.verdict = SendVerdict::kRefused;
+  outcome.verdict = verdict;
   outcome.reason = reason;
   outcome.detail = detail;
   return outcome;
@@ -95,7 +95,6 @@ std::vector<RecordScan::Look> RecordScan::Choose(const ChannelTable& channels, T
   for (std::size_t i = 0; i < channels.size(); ++i, ++next) {
     if (next == channels.end()) next = channels.begin();
     const auto& [code, channel] = *next;
-    if (!channel->enabled) continue;
     Outlook& outlook = outlooks_[code];
     if (outlook.look_at > now) {
       Soon(outlook.look_at);
@@ -106,7 +105,9 @@ std::vector<RecordScan::Look> RecordScan::Choose(const ChannelTable& channels, T
     // With a backlog a few places aren't worth a look; more come free, and wake us.
     const std::size_t worth = outlook.backlog ? std::max<std::size_t>(opening.share / 4, 1) : 1;
     if (opening.places < worth) continue;
-    const providers::ChannelLimiter::Outlook limit = sender_.LookForPlaces(code);
+    providers::ChannelLimiter::Outlook limit = sender_.LookForPlaces(code);
+    // What a switched-off channel gets is skipped, which costs the vendor nothing.
+    if (!channel->enabled) limit = {opening.places, milliseconds{0}};
     if (limit.places == 0) {
       if (outlook.backlog) probe_.RateLimited(channel->provider);
       Soon(now + limit.wait);
@@ -179,10 +180,10 @@ std::vector<std::int64_t> RecordScan::Pick(const std::vector<Look>& looks, const
 
 std::optional<Change> RecordScan::EndOrMove(Candidate& candidate) const {
   Record& record = candidate.record;
-  if (record.expires_in && record.expires_in->count() <= 0) {
-    Change change = MakeChange(record, DeliveryEvent::kExpired, kRecordEnded);
-    change.reason = "expired";
-    return change;
+  if (auto change = EndUnsent(record, SettleRules(*candidate.channel, options_.max_age))) return change;
+  if (!candidate.channel->enabled) {
+    candidate.known = Outcome(SendVerdict::kUnreachable, "channel_disabled", "the channel is switched off");
+    return std::nullopt;
   }
   if (candidate.probe && record.held_for && *record.held_for >= options_.max_age) {
     Change change = MakeChange(record, DeliveryEvent::kHeldTooLong, kRecordEnded);
@@ -191,7 +192,7 @@ std::optional<Change> RecordScan::EndOrMove(Candidate& candidate) const {
   }
   RequestReading reading = ParseRequest(record.request);
   if (!reading.request) {
-    candidate.known = Refuse("request_unreadable", "what is kept of the request can't be read");
+    candidate.known = Outcome(SendVerdict::kRefused, "request_unreadable", "what is kept of the request can't be read");
     return std::nullopt;
   }
   NotificationRequest& request = *reading.request;
@@ -206,6 +207,7 @@ std::optional<Change> RecordScan::EndOrMove(Candidate& candidate) const {
   if (!request.message) {
     Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
     change.parked_by = kParkedByUnknownTemplate;
+    change.held = Change::Held::kYes;
     return change;
   }
   providers::Notification& notification = candidate.notification;
@@ -295,6 +297,7 @@ Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts
   std::set<std::string_view> full;
   std::erase_if(candidates, [&](const Candidate& candidate) {
     const std::string& channel = candidate.record.channel;
+    if (candidate.known) return false;
     if (!full.contains(channel)) {
       const milliseconds wait = sender_.TakePlace(channel);
       if (wait.count() == 0) return false;

@@ -30,6 +30,8 @@ constexpr std::string_view kFindDuePart =
     "(SELECT {0} AS query, id, TIMESTAMPDIFF(MICROSECOND, NOW(6), due_at) FROM notification_records FORCE INDEX "
     "(records_by_due) WHERE shard = ? AND channel = ? AND priority = ? AND due_at <= NOW(6) + INTERVAL ? MICROSECOND "
     "ORDER BY due_at LIMIT ?)";
+// MariaDB gives texts of a JSON_TABLE the database's character set unless told otherwise.
+//
 // By primary key, one id of the list after another (so do all statements with JSON_TABLE: for `id IN (...)` both
 // servers scan the table when the list covers much of it). {0}: columns.
 constexpr std::string_view kReadDue =
@@ -44,7 +46,7 @@ constexpr std::string_view kReadWaiting =
 // (kFindHeadPart): once it holds it holds on, because ids of a key grow in the order of arrival.
 constexpr std::string_view kClaim =
     "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT UNSIGNED PATH '$[0]', version INT UNSIGNED PATH '$[1]', "
-    "send_key VARCHAR(64) PATH '$[2]')) AS k "
+    "send_key VARCHAR(64) CHARACTER SET utf8mb4 PATH '$[2]')) AS k "
     "STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.id "
     "SET r.status = 'sending', r.version = r.version + 1, r.attempt_no = r.attempt_no + 1, "
     "r.attempts_spent = r.attempts_spent + 1, r.lease_owner = ?, r.due_at = NOW(6) + INTERVAL ? MICROSECOND, "
@@ -60,11 +62,14 @@ constexpr std::string_view kFindClaimed =
 // By primary key.
 constexpr std::string_view kWrite =
     "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT UNSIGNED PATH '$[0]', version INT UNSIGNED PATH '$[1]', "
-    "from_status VARCHAR(16) PATH '$[2]', to_status VARCHAR(16) PATH '$[3]', reason VARCHAR(64) PATH '$[4]', "
-    "due_us BIGINT PATH '$[5]', parked_by VARCHAR(64) PATH '$[6]', given_back INT PATH '$[7]', "
-    "uncertain INT PATH '$[8]', held INT PATH '$[9]', answered INT PATH '$[10]', last_error VARCHAR(2000) PATH "
+    "from_status VARCHAR(16) CHARACTER SET utf8mb4 PATH '$[2]', to_status VARCHAR(16) CHARACTER SET utf8mb4 PATH "
+    "'$[3]', reason VARCHAR(64) CHARACTER SET utf8mb4 PATH '$[4]', "
+    "due_us BIGINT PATH '$[5]', parked_by VARCHAR(64) CHARACTER SET utf8mb4 PATH '$[6]', given_back INT PATH '$[7]', "
+    "uncertain INT PATH '$[8]', held INT PATH '$[9]', answered INT PATH '$[10]', last_error VARCHAR(2000) CHARACTER "
+    "SET utf8mb4 PATH "
     "'$[11]', "
-    "provider VARCHAR(32) PATH '$[12]', message_id VARCHAR(128) PATH '$[13]', log_id VARCHAR(128) PATH '$[14]')) AS k "
+    "provider VARCHAR(32) CHARACTER SET utf8mb4 PATH '$[12]', message_id VARCHAR(128) CHARACTER SET utf8mb4 PATH "
+    "'$[13]', log_id VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[14]')) AS k "
     "STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.id "
     "SET r.status = k.to_status, r.reason = NULLIF(k.reason, ''), r.version = r.version + 1, "
     "r.due_at = CASE WHEN k.due_us >= 0 THEN NOW(6) + INTERVAL k.due_us MICROSECOND END, "
@@ -89,10 +94,13 @@ constexpr std::string_view kWriteAttempts =
     "SELECT k.record_id, k.attempt_no, NOW(6) - INTERVAL k.ago_us MICROSECOND, k.duration_us, k.worker, k.provider, "
     "k.verdict, k.reason, k.http_status, k.provider_code, k.log_id, k.detail, NULLIF(k.answer, '') "
     "FROM JSON_TABLE(?, '$[*]' COLUMNS (record_id BIGINT UNSIGNED PATH '$[0]', attempt_no INT PATH '$[1]', "
-    "ago_us BIGINT PATH '$[2]', duration_us BIGINT PATH '$[3]', worker VARCHAR(128) PATH '$[4]', "
-    "provider VARCHAR(32) PATH '$[5]', verdict VARCHAR(16) PATH '$[6]', reason VARCHAR(64) PATH '$[7]', "
-    "http_status INT PATH '$[8]', provider_code VARCHAR(64) PATH '$[9]', log_id VARCHAR(128) PATH '$[10]', "
-    "detail VARCHAR(2000) PATH '$[11]', answer VARCHAR(4000) PATH '$[12]')) AS k";
+    "ago_us BIGINT PATH '$[2]', duration_us BIGINT PATH '$[3]', worker VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[4]', "
+    "provider VARCHAR(32) CHARACTER SET utf8mb4 PATH '$[5]', verdict VARCHAR(16) CHARACTER SET utf8mb4 PATH '$[6]', "
+    "reason VARCHAR(64) CHARACTER SET utf8mb4 PATH '$[7]', "
+    "http_status INT PATH '$[8]', provider_code VARCHAR(64) CHARACTER SET utf8mb4 PATH '$[9]', log_id VARCHAR(128) "
+    "CHARACTER SET utf8mb4 PATH '$[10]', "
+    "detail VARCHAR(2000) CHARACTER SET utf8mb4 PATH '$[11]', answer VARCHAR(4000) CHARACTER SET utf8mb4 PATH "
+    "'$[12]')) AS k";
 // By primary key, and the attempts' (record_id, attempt_no).
 constexpr std::string_view kCompare =
     "SELECT k.place, r.version, r.status, a.verdict "

@@ -12,16 +12,17 @@ namespace {
 using std::chrono::microseconds;
 
 constexpr std::size_t kPage = 500;
-constexpr std::size_t kRowsOfAClosedChannel = 100;  // of each shard and priority, a turn
-constexpr std::size_t kMostPages = 20;              // of one kind, a turn
+constexpr std::size_t kRowsOfAChannel = 100;  // of each shard and priority, a turn
+constexpr std::size_t kMostPages = 20;        // of one kind, a turn
 // Channels that nobody knows come with a changed configuration, seldom.
 constexpr std::size_t kTurnsBetweenLooksForUnknown = 30;
 
-std::optional<Change> EndIfExpired(const Record& record) {
-  if (!record.expires_in || record.expires_in->count() > 0) return std::nullopt;
-  Change change = MakeChange(record, DeliveryEvent::kExpired, kRecordEnded);
-  change.reason = "expired";
-  return change;
+SettleRules RulesOf(const Record& record, const ChannelTable& channels, std::chrono::hours max_age) {
+  const auto channel = channels.find(record.channel);
+  if (channel != channels.end()) return SettleRules(*channel->second, max_age);
+  SettleRules rules;
+  rules.max_age = max_age;
+  return rules;
 }
 
 Change EndAsHeldTooLong(const Record& record) {
@@ -33,6 +34,7 @@ Change EndAsHeldTooLong(const Record& record) {
 Change Release(const Record& record) {
   Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
   change.due_in = microseconds{0};
+  if (record.parked_by != kParkedByOrderingKey) change.held = Change::Held::kNo;
   return change;
 }
 
@@ -55,7 +57,7 @@ Result<RecordSweep::Counts> RecordSweep::RunOnce(const std::vector<int>& shards,
   if (auto done = ReleaseKnownChannels(channels, counts); !done) return std::unexpected(done.error());
   if (shards.empty()) return counts;
   if (auto done = WalkParked(shards, channels, counts); !done) return std::unexpected(done.error());
-  if (auto done = TendClosedChannels(shards, channels, counts); !done) return std::unexpected(done.error());
+  if (auto done = TendHeldChannels(shards, channels, counts); !done) return std::unexpected(done.error());
   if (turns_++ % kTurnsBetweenLooksForUnknown == 0) {
     if (auto done = ParkUnknownChannels(shards, channels); !done) return std::unexpected(done.error());
   }
@@ -90,13 +92,7 @@ Result<void> RecordSweep::RecoverLeases(const ChannelTable& channels, Counts& co
     for (const Record& record : records) {
       // The answer is known here and only waits for the database: better than a guess.
       if (writer_.Holds(record.id)) continue;
-      SettleRules rules;
-      rules.max_age = max_age_;
-      if (const auto channel = channels.find(record.channel); channel != channels.end()) {
-        rules.retry = channel->second->retry;
-        rules.on_uncertain = channel->second->on_uncertain;
-      }
-      changes.push_back(Recover(record, rules, RandomShare()));
+      changes.push_back(Recover(record, RulesOf(record, channels, max_age_), RandomShare()));
     }
     auto recovered = Commit(changes, counts);
     if (!recovered) return std::unexpected(recovered.error());
@@ -125,7 +121,9 @@ Result<void> RecordSweep::ReleaseKnownChannels(const ChannelTable& channels, Cou
       records = std::move(*found);
     }
     std::vector<Change> changes;
-    for (const Record& record : records) changes.push_back(EndIfExpired(record).value_or(Release(record)));
+    for (const Record& record : records) {
+      changes.push_back(EndUnsent(record, RulesOf(record, channels, max_age_)).value_or(Release(record)));
+    }
     if (auto done = Commit(changes, counts); !done) return std::unexpected(done.error());
     if (records.size() < kPage) to_release_.erase(channel);
   }
@@ -160,14 +158,14 @@ Result<void> RecordSweep::WalkParked(const std::vector<int>& shards, const Chann
   }
   std::vector<Change> changes;
   for (const Record& record : records) {
-    if (auto expired = EndIfExpired(record)) {
-      changes.push_back(std::move(*expired));
+    if (auto end = EndUnsent(record, RulesOf(record, channels, max_age_))) {
+      changes.push_back(std::move(*end));
     } else if (record.parked_by == kParkedByOrderingKey) {
       const auto key = std::ranges::lower_bound(keys, record.ordering_hash);
       if (heads[static_cast<std::size_t>(key - keys.begin())] == record.id) changes.push_back(Release(record));
     } else if (record.parked_by == kParkedByUnknownChannel && channels.contains(record.channel)) {
       changes.push_back(Release(record));
-    } else if (record.unchanged_for >= max_age_) {
+    } else if (record.held_for.value_or(record.unchanged_for) >= max_age_) {
       changes.push_back(EndAsHeldTooLong(record));
     }
   }
@@ -182,7 +180,7 @@ Result<std::vector<Record>> RecordSweep::Waiting(const std::vector<int>& shards,
   std::vector<RecordStore::DueQuery> queries;
   for (const int shard : shards) {
     for (int priority = 0; priority < static_cast<int>(PriorityTurns::kPriorities); ++priority) {
-      queries.push_back({shard, channel, priority, kRowsOfAClosedChannel});
+      queries.push_back({shard, channel, priority, kRowsOfAChannel});
     }
   }
   auto connection = pool_.Acquire();
@@ -195,27 +193,20 @@ Result<std::vector<Record>> RecordSweep::Waiting(const std::vector<int>& shards,
   return store_.ReadWaiting(**connection, ids);
 }
 
-Result<void> RecordSweep::TendClosedChannels(const std::vector<int>& shards, const ChannelTable& channels,
-                                             Counts& counts) {
+Result<void> RecordSweep::TendHeldChannels(const std::vector<int>& shards, const ChannelTable& channels,
+                                           Counts& counts) {
   for (const auto& [code, channel] : channels) {
-    const bool held = gates_.IsHeld(code);
-    if (channel->enabled && !held) continue;
+    if (!gates_.IsHeld(code)) continue;
+    auto old = Waiting(shards, code, max_age_);
+    if (!old) return std::unexpected(old.error());
     std::set<std::int64_t> too_long;
-    if (channel->enabled) {
-      auto old = Waiting(shards, code, max_age_);
-      if (!old) return std::unexpected(old.error());
-      for (const Record& record : *old) too_long.insert(record.id);
-    }
+    for (const Record& record : *old) too_long.insert(record.id);
     auto records = Waiting(shards, code, microseconds{0});
     if (!records) return std::unexpected(records.error());
     std::vector<Change> changes;
     for (const Record& record : *records) {
-      if (auto expired = EndIfExpired(record)) {
-        changes.push_back(std::move(*expired));
-      } else if (!channel->enabled) {
-        Change change = MakeChange(record, DeliveryEvent::kUnreachable, kRecordEnded);
-        change.reason = "channel_disabled";
-        changes.push_back(std::move(change));
+      if (auto end = EndUnsent(record, SettleRules(*channel, max_age_))) {
+        changes.push_back(std::move(*end));
       } else if (too_long.contains(record.id) || (record.held_for && *record.held_for >= max_age_)) {
         changes.push_back(EndAsHeldTooLong(record));
       }
@@ -248,6 +239,7 @@ Result<void> RecordSweep::ParkUnknownChannels(const std::vector<int>& shards, co
       for (const Record& record : *records) {
         Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
         change.parked_by = kParkedByUnknownChannel;
+        change.held = Change::Held::kYes;
         changes.push_back(std::move(change));
       }
       Counts counts;

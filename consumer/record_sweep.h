@@ -46,7 +46,7 @@ class RecordSweep final {
   Result<void> RecoverLeases(const ChannelTable& channels, Counts& counts);
   Result<void> ReleaseKnownChannels(const ChannelTable& channels, Counts& counts);
   Result<void> WalkParked(const std::vector<int>& shards, const ChannelTable& channels, Counts& counts);
-  Result<void> TendClosedChannels(const std::vector<int>& shards, const ChannelTable& channels, Counts& counts);
+  Result<void> TendHeldChannels(const std::vector<int>& shards, const ChannelTable& channels, Counts& counts);
   Result<void> ParkUnknownChannels(const std::vector<int>& shards, const ChannelTable& channels);
 
   Result<std::vector<Record>> Waiting(const std::vector<int>& shards, std::string_view channel,

@@ -7,6 +7,8 @@
 #include <random>
 #include <string_view>
 
+#include "providers/provider_table.h"
+
 namespace outrider::consumer {
 namespace {
 
@@ -37,26 +39,25 @@ Change Held(const Record& record, const SettleRules& rules, milliseconds due_in)
   return change;
 }
 
+bool MayRepeat(const Record& record, const SettleRules& rules, milliseconds from_now) {
+  return rules.on_uncertain == providers::OnUncertain::kRetry || KeyHolds(record, rules, from_now);
+}
+
 // Nobody knows whether it was taken.
 Change InDoubt(const Record& record, const SettleRules& rules, DeliveryEvent again, std::string_view what,
                std::optional<milliseconds> retry_after, double random) {
   const milliseconds delay = RetryDelay(rules.retry, record.attempts_spent, random, retry_after);
-  const bool may_repeat = rules.on_uncertain == providers::OnUncertain::kRetry || KeyHolds(record, rules, delay);
-  DeliveryEvent event = again;
-  if (!may_repeat) {
-    event = DeliveryEvent::kUncertainHeld;
-  } else if (!AttemptsLeft(record, rules)) {
-    event = DeliveryEvent::kAttemptsExhausted;
-  }
-  Change change = MakeChange(record, event, what);
-  change.uncertain = true;
-  if (event == DeliveryEvent::kUncertainHeld) {
-    change.reason = "uncertain";
-  } else if (event == DeliveryEvent::kAttemptsExhausted) {
+  const bool may_repeat = MayRepeat(record, rules, delay);
+  if (may_repeat && !AttemptsLeft(record, rules)) {
+    Change change = MakeChange(record, DeliveryEvent::kAttemptsExhausted, what);
+    change.uncertain = true;
     change.reason = "attempts_exhausted";
-  } else {
-    change.due_in = delay;
+    return change;
   }
+  Change change = MakeChange(record, again, what);
+  change.uncertain = true;
+  // What may not be repeated is ended at the next look (EndUnsent).
+  change.due_in = may_repeat ? delay : milliseconds{0};
   return change;
 }
 
@@ -103,6 +104,12 @@ double RandomShare() {
   return std::uniform_real_distribution<double>(0, 1)(random);
 }
 
+SettleRules::SettleRules(const providers::ChannelSettings& channel, std::chrono::hours longest_hold)
+    : retry(channel.retry), on_uncertain(channel.on_uncertain), max_age(longest_hold) {
+  const providers::ProviderInfo* provider = providers::FindProvider(channel.provider);
+  key_dedupes = provider != nullptr && provider->has_send_key;
+}
+
 bool NeverLeft(const SendOutcome& outcome) {
   return outcome.verdict == SendVerdict::kNotNow && std::ranges::find(kOwnReasons, outcome.reason) != kOwnReasons.end();
 }
@@ -134,6 +141,20 @@ Change Settle(const Record& record, const SendOutcome& outcome, const SettleRule
   row.answer = outcome.answer;
   change.attempt = std::move(row);
   return change;
+}
+
+std::optional<Change> EndUnsent(const Record& record, const SettleRules& rules) {
+  if (record.expires_in && record.expires_in->count() <= 0) {
+    Change change = MakeChange(record, DeliveryEvent::kExpired, kRecordEnded);
+    change.reason = "expired";
+    return change;
+  }
+  if (record.status == DeliveryStatus::kFailed && record.uncertain && !MayRepeat(record, rules, milliseconds{0})) {
+    Change change = MakeChange(record, DeliveryEvent::kUncertainHeld, kRecordEnded);
+    change.reason = "uncertain";
+    return change;
+  }
+  return std::nullopt;
 }
 
 Change Recover(const Record& record, const SettleRules& rules, double random) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 
 #include "consumer/record.h"
 #include "model/outcome.h"
@@ -14,6 +15,9 @@
 namespace outrider::consumer {
 
 struct SettleRules {
+  SettleRules() = default;
+  SettleRules(const providers::ChannelSettings& channel, std::chrono::hours longest_hold);
+
   RetryPolicy retry;
   providers::OnUncertain on_uncertain = providers::OnUncertain::kRetry;
   bool key_dedupes = false;  // the vendor takes one of all requests with the same send key, inside its window
@@ -32,6 +36,10 @@ bool IsChannelsFault(const SendOutcome& outcome);
 // alone, for outcomes that are the channel's fault. `random` is in [0, 1).
 Change Settle(const Record& record, const SendOutcome& outcome, const SettleRules& rules,
               std::chrono::milliseconds hold, double random);
+
+// What ends a pending or failed record before it is sent again: it has expired, or it is in doubt and the policy is to
+// leave that to a person.
+std::optional<Change> EndUnsent(const Record& record, const SettleRules& rules);
 
 // REQUIRES: the record is sending and its lease has expired. Its bytes may have left.
 Change Recover(const Record& record, const SettleRules& rules, double random);

@@ -10,6 +10,7 @@
 #include "consumer/ingest.h"
 #include "platform/failpoint/failpoint.h"
 #include "tests/integration/ingest/fixture.h"
+#include "tests/support/process/wait_until.h"
 #include "tests/support/proxy/fault_proxy.h"
 
 namespace outrider::consumer {
@@ -179,6 +180,32 @@ TEST_F(IngestFaultTest, TwoIngestsOfOnePartitionCountEachEventOnce) {
   EXPECT_EQ(Shard("next_offset"), "400");
   EXPECT_EQ(Count("SELECT COUNT(*) FROM rejected_events"), 100);
   EXPECT_EQ(Shard("offsets_skipped"), "0");
+}
+
+// Both have read how far the shard is before either moves it.
+TEST_F(IngestFaultTest, CopiesThatTwoIngestsReadAtTheSameTimeAreCountedOnce) {
+  Store({EventOf(0, Request("a"))});
+  const std::vector<Event> copies = {EventOf(1, Request("a")), EventOf(2, Request("a", "", "other"))};
+  std::vector<IngestCounts> counts(2);
+  const auto holder = Connect(database_);
+  ASSERT_TRUE(holder->Begin());
+  Must(*holder, "SELECT shard FROM consumer_shards FOR UPDATE");
+  {
+    std::vector<std::jthread> threads;
+    for (IngestCounts& one : counts) {
+      threads.emplace_back([&] {
+        mysql::MysqlPool pool(database_, 1);
+        one = Repeat(*MakeIngest(pool), copies);
+      });
+    }
+    EXPECT_TRUE(testing::WaitUntil([&] {
+      return Count("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'UPDATE JSON_TABLE%'") == 2;
+    }));
+    holder->Rollback();
+  }
+  EXPECT_EQ(Totals(), "1 1 1 0");
+  EXPECT_EQ(counts[0].duplicates + counts[1].duplicates, 1u);
+  EXPECT_EQ(counts[0].repeated + counts[1].repeated, 2u);
 }
 
 // ---- Poison ----

@@ -316,7 +316,9 @@ class KafkaIngestBrokerTest : public KafkaIngestTest {
 };
 
 TEST_F(KafkaIngestBrokerTest, ABrokerThatGoesAwayIsWaitedOut) {
-  auto member = Start();
+  auto options = Options();
+  options.kafka.properties["session.timeout.ms"] = "6000";  // how long the broker, once back, waits for the old member
+  auto member = Start(database_, options);
   PublishRequests(0, 20);
   ASSERT_TRUE(AwaitRecords(20));
   broker_.Stop();
