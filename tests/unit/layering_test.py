@@ -26,8 +26,11 @@ ROOMS = set(ARROWS) | {"tests"}
 HIDDEN_LIBRARIES = re.compile(r"(boost|prometheus|librdkafka|curl|yaml-cpp|mysql|mariadb|openssl|CLI|spdlog|rapidjson)/|nlohmann/|mysql\.h$")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.MULTILINE)
 SLEEP = re.compile(r"\b(sleep_for|sleep_until|usleep|nanosleep)\b|\btime\.sleep\(")
-# The one place that pauses between two looks; a test waits through it.
-MAY_SLEEP = {"tests/support/process/wait_until.cc"}
+MAY_SLEEP = {
+    "tests/support/process/wait_until.cc",  # the one place that pauses between two looks; a test waits through it
+    "tests/support/faketime/test/program/main.cc",  # no test: the program whose sleeping is what is looked at
+    "tests/fault/runner/row_faults.cc",  # a fault lasts as long as it is meant to
+}
 LONGEST = {".cc": 500, ".h": 200}
 COMMAND = re.compile(r"^\s*(\w+)\s*\(((?:[^()]|\([^()]*\))*)\)", re.MULTILINE)
 
