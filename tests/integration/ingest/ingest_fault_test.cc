@@ -98,6 +98,41 @@ TEST_F(IngestFaultTest, TwoLostAnswersInARowAreCountedOnce) {
   EXPECT_EQ(Metric(R"(consumer_records_total{result="new"})"), 1);
 }
 
+// A direct source reads again after a lost answer, and by then more rows may be there.
+class LostDirectCommitTest : public IngestFaultTest, public ::testing::WithParamInterface<CutMoment> {};
+
+TEST_P(LostDirectCommitTest, IsCountedOnceWithWhatCameBetween) {
+  const auto row = [](std::int64_t seq, std::string value) {
+    Event event = EventOf(seq, std::move(value));
+    event.position.topic = "direct:shop";
+    return event;
+  };
+  FaultProxy proxy(server().port());
+  mysql::MysqlOptions through = database_;
+  through.port = proxy.port();
+  mysql::MysqlPool pool(through, 1);
+  const auto ingest = MakeIngest(pool);
+  ASSERT_TRUE(ingest->Store(std::vector<Event>{row(9, Request("a"))}));
+  // Late rows only, so the shard's next offset stays where it is.
+  std::vector<Event> batch = {row(3, Request("a")), row(5, Request("b")), row(6, "garbage")};
+  const int cut = proxy.Inject(CutCommit(GetParam()));
+  ASSERT_FALSE(ingest->Store(batch));
+  EXPECT_EQ(proxy.fired(cut), 1u);
+  batch.insert(batch.begin() + 1, row(4, Request("a")));
+  const auto counts = Repeat(*ingest, batch);
+  EXPECT_EQ(counts.recorded, 1u);
+  EXPECT_EQ(counts.duplicates, 2u);
+  EXPECT_EQ(counts.rejected, 1u);
+  EXPECT_EQ(counts.repeated, 0u);
+  EXPECT_EQ(Totals(), "2 2 0 1");
+  EXPECT_EQ(Metric(R"(consumer_records_total{result="duplicate"})"), 2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Moments, LostDirectCommitTest,
+                         ::testing::Values(CutMoment::kBeforeServer, CutMoment::kAfterServer), [](const auto& test) {
+                           return test.param == CutMoment::kBeforeServer ? "BeforeTheServer" : "AfterTheServer";
+                         });
+
 TEST_F(IngestFaultTest, AnErrorBeforeTheCommitLeavesNothing) {
   ASSERT_TRUE(failpoint::Arm("ingest.before_commit=error@1"));
   const std::vector<Event> batch = {EventOf(0, Request("a"))};
