@@ -10,6 +10,7 @@
 #include "app/commands.h"
 #include "app/config.h"
 #include "app/run.h"
+#include "app/verify.h"
 #include "app/version.h"
 #include "model/time.h"
 
@@ -18,6 +19,12 @@ namespace {
 
 std::string CheckWait(const std::string& text) {
   return ParseDuration(text) ? "" : fmt::format("\"{}\" is not a duration such as 45s", text);
+}
+
+// So that --config and its like may stand behind the command too.
+void LetFallThrough(CLI::App& command) {
+  command.fallthrough();
+  for (CLI::App* below : command.get_subcommands([](const CLI::App*) { return true; })) LetFallThrough(*below);
 }
 
 // What was said on the command line, and which command it was.
@@ -49,11 +56,13 @@ struct CommandLine {
   CLI::App* list = app.add_subcommand("ls", "List notifications, newest first");
   ListOptions list_options;
 
+  CLI::App* verify = app.add_subcommand("verify", "Compare what was relayed, ingested and recorded");
+
   CLI::App* version = app.add_subcommand("version", "The version");
 
   CommandLine() {
     app.require_subcommand(1);
-    app.fallthrough();
+    LetFallThrough(app);
     app.add_option("-c,--config", input.files, "Configuration file (YAML); may be given several times, later ones win");
     app.add_option("--set", input.assignments, "section.key=value: wins over files and environment; repeatable");
     app.add_option("-o,--output", output, "How data is printed")->check(CLI::IsMember({"table", "json"}));
@@ -135,6 +144,7 @@ int Dispatch(CommandLine& line) {
     return Send(config, line.send_options, line.format());
   }
   if (*line.show) return Show(config, line.key, line.format());
+  if (*line.verify) return Verify(config, line.format());
   if (*line.list) return List(config, line.list_options, line.format());
   return Run(line, reading);
 }

@@ -16,6 +16,9 @@
 #include "consumer/record_query.h"
 #include "consumer/schema.h"
 #include "model/request.h"
+#include "model/text.h"
+#include "model/time.h"
+#include "outbox/outbox_query.h"
 #include "outbox/outbox_writer.h"
 #include "outbox/schema.h"
 #include "platform/crypto/hmac.h"
@@ -120,6 +123,44 @@ void WarnOfUnknownChannel(const Config& config, const NotificationRequest& reque
     Say(fmt::format("this configuration has no channel \"{}\": the notification will wait until it has one",
                     request.channel));
   }
+}
+
+std::string Tell(const outbox::OutboxSighting& sighting, const SourceConfig& source) {
+  if (sighting.moved_aside) {
+    return fmt::format(
+        "event {} was committed into source \"{}\" at {}, but can't be published: {} (table outbox_dead)",
+        sighting.event_id, source.name, FormatRfc3339(sighting.created_at), sighting.reason);
+  }
+  return fmt::format(
+      "event {} waits in the outbox of source \"{}\" since {}: the relay hasn't come to it; is \"outrider run\" at "
+      "work? "
+      "See /readyz?verbose",
+      sighting.event_id, source.name, FormatRfc3339(sighting.created_at));
+}
+
+// Why a dedupe key has no record: its row waits, was moved aside or rejected, or there never was a committed one.
+void ExplainAbsence(const Config& config, mysql::MysqlConnection& database, const std::string& dedupe_key) {
+  bool seen = false;
+  std::string not_searched;
+  for (const SourceConfig& source : config.sources) {
+    auto connection = mysql::MysqlConnection::Open(source.database);
+    const auto sightings = connection ? outbox::FindInOutbox(**connection, source.name, source.table, dedupe_key)
+                                      : std::unexpected(connection.error());
+    if (!sightings) {
+      not_searched += fmt::format(". Source \"{}\" could not be searched: {}", source.name, sightings.error().message);
+      continue;
+    }
+    for (const outbox::OutboxSighting& sighting : *sightings) Say(Tell(sighting, source));
+    seen = seen || !sightings->empty();
+  }
+  if (seen) return;
+  const auto rejected = database.Execute("SELECT 1 FROM rejected_events LIMIT 1");
+  const bool any_rejected = rejected && !rejected->rows.empty();
+  Say(fmt::format(
+      "nothing committed has the dedupe key \"{}\": neither a record nor a row in an outbox. Its transaction "
+      "was rolled back or isn't committed yet{}{}",
+      EscapeUnprintable(dedupe_key), any_rejected ? ", or its request was wrong: table rejected_events has some" : "",
+      not_searched));
 }
 
 }  // namespace
@@ -257,10 +298,7 @@ int Show(const Config& config, const std::string& dedupe_key, OutputFormat forma
     for (const consumer::RecordView& record : *records) fmt::print("{}", Story(record, ColourWanted()));
   }
   if (!records->empty()) return kExitOk;
-  Say(fmt::format(
-      "no record has the dedupe key \"{}\": its transaction was rolled back or isn't committed yet, the relay "
-      "hasn't come to its row (see /readyz?verbose), or it was rejected",
-      dedupe_key));
+  ExplainAbsence(config, **connection, dedupe_key);
   return kExitFailed;
 }
 

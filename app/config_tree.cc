@@ -83,11 +83,11 @@ void Merge(ConfigValue& base, ConfigValue&& over) {
   }
   for (auto& [key, value] : over.entries) {
     auto found =
-        std::find_if(base.entries.begin(), base.entries.end(), [&](const auto& entry) { return entry.first == key; });
+        std::find_if(base.entries.begin(), base.entries.end(), [&](const auto& entry) { return entry.key == key; });
     if (found == base.entries.end()) {
       base.entries.emplace_back(key, std::move(value));
     } else {
-      Merge(found->second, std::move(value));
+      Merge(found->value, std::move(value));
     }
   }
 }
@@ -158,9 +158,9 @@ ConfigValue& Descend(ConfigValue& place, const std::string& level, const std::st
   }
   if (place.kind != ConfigValue::Kind::kMap) TurnInto(place, ConfigValue::Kind::kMap, origin);
   const auto found = std::find_if(place.entries.begin(), place.entries.end(),
-                                  [&](const auto& entry) { return SameLevel(entry.first, level); });
-  if (found != place.entries.end()) return found->second;
-  ConfigValue& made = place.entries.emplace_back(level, ConfigValue{}).second;
+                                  [&](const auto& entry) { return SameLevel(entry.key, level); });
+  if (found != place.entries.end()) return found->value;
+  ConfigValue& made = place.entries.emplace_back(level, ConfigValue{}).value;
   made.origin = origin;
   return made;
 }

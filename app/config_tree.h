@@ -14,14 +14,21 @@
 
 namespace outrider::app {
 
+struct ConfigEntry;
+
 struct ConfigValue {
   enum class Kind { kNull, kScalar, kList, kMap } kind = Kind::kNull;
   std::string scalar;
   std::vector<ConfigValue> items;
-  std::vector<std::pair<std::string, ConfigValue>> entries;
+  std::vector<ConfigEntry> entries;
   std::string origin;  // "outrider.yaml:12", "environment OUTRIDER_DATABASE__URL"
 
   const ConfigValue* Find(std::string_view key) const;
+};
+
+struct ConfigEntry {
+  std::string key;
+  ConfigValue value;
 };
 
 struct ConfigTree {

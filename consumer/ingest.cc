@@ -44,6 +44,12 @@ struct Made {
   Doubt doubt = Doubt::kOpen;
 };
 
+// Of a commit whose answer was lost.
+struct InDoubt {
+  Outcome outcome;
+  std::vector<EventPosition> positions;
+};
+
 }  // namespace
 
 struct Ingest::State {
@@ -62,8 +68,8 @@ struct Ingest::State {
   Log& log;
   const IngestOptions options;
 
-  bool expect_copies = false;       // the batch before had some: look before inserting
-  std::optional<Outcome> in_doubt;  // of a commit whose answer was lost
+  bool expect_copies = false;  // the batch before had some: look before inserting
+  std::optional<InDoubt> in_doubt;
 };
 
 // ---- Before the transaction ----
@@ -124,7 +130,9 @@ Result<Made> Ingest::State::Transact(MysqlConnection& connection, std::span<cons
   if (!shards) return std::unexpected(shards.error());
   const Doubt doubt = LookAtDoubt(*shards);
 
-  IngestPlan plan(items, std::move(*shards), options.dedupe_memory);
+  IngestPlan plan(
+      items, std::move(*shards), options.dedupe_memory,
+      doubt == Doubt::kThere ? std::span<const EventPosition>(in_doubt->positions) : std::span<const EventPosition>());
   std::map<Digest, KnownRecord> known;
   if (read_first || plan.HoldsOld()) {
     std::vector<const Digest*> hashes;
@@ -156,11 +164,12 @@ Result<Made> Ingest::State::Transact(MysqlConnection& connection, std::span<cons
 
 Doubt Ingest::State::LookAtDoubt(const Shards& shards) const {
   if (!in_doubt) return Doubt::kOpen;
-  for (const ShardMove& move : in_doubt->moves) {
+  for (const ShardMove& move : in_doubt->outcome.moves) {
     const auto entry = std::ranges::find_if(
         shards.found, [&](const auto& candidate) { return candidate.second.number == move.shard; });
     if (entry == shards.found.end()) return Doubt::kOpen;
-    if (entry->second.next_offset < move.to) return Doubt::kGone;
+    const auto counted = move.counted_before + move.recorded + move.duplicates + move.conflicts + move.rejected;
+    if (entry->second.next_offset < move.to || entry->second.counted < counted) return Doubt::kGone;
   }
   return Doubt::kThere;
 }
@@ -180,7 +189,10 @@ Result<IngestCounts> Ingest::State::StoreOnce(std::span<const Item> items) {
       return Conclude(std::move(made));
     }
     const Error& error = done.error();
-    if (error.code == ErrorCode::kUnknown && made.doubt != Doubt::kThere) in_doubt = std::move(made.outcome);
+    if (error.code == ErrorCode::kUnknown && made.doubt != Doubt::kThere) {
+      in_doubt = InDoubt{std::move(made.outcome), {}};
+      for (const Item& item : items) in_doubt->positions.push_back(item.event->position);
+    }
     const bool another_was_first = error.native_code == kDuplicateKey || error.code == ErrorCode::kConflict;
     if (!another_was_first) return std::unexpected(error);
     read_first = true;
@@ -224,8 +236,8 @@ IngestCounts Ingest::State::Conclude(Made made) {
   expect_copies = counts.duplicates + counts.conflicts + counts.repeated > 0;
   Report(made.outcome);
   if (in_doubt && made.doubt == Doubt::kThere) {
-    Report(*in_doubt);
-    const IngestCounts& before = in_doubt->counts;
+    Report(in_doubt->outcome);
+    const IngestCounts& before = in_doubt->outcome.counts;
     const std::size_t counted = before.recorded + before.duplicates + before.conflicts + before.rejected;
     counts.recorded += before.recorded;
     counts.duplicates += before.duplicates;
@@ -243,6 +255,7 @@ void Ingest::State::Report(const Outcome& outcome) {
   probe.Conflicts(outcome.counts.conflicts);
   probe.Rejected(outcome.counts.rejected);
   probe.UnknownFields(outcome.unknown_fields);
+  for (const ShardMove& move : outcome.moves) probe.OffsetsSkipped(static_cast<std::size_t>(move.skipped));
   for (const Note& note : outcome.notes) Write(note);
   if (outcome.notes_left_out > 0) log.Warn("ingest.more", {{"lines_left_out", outcome.notes_left_out}});
 }

@@ -45,8 +45,8 @@ class Ingest final {
   Ingest(const Ingest&) = delete;
   Ingest& operator=(const Ingest&) = delete;
 
-  // REQUIRES: events of one partition in the order of their offsets. kUnavailable, kUnknown: call again with the same
-  // batch (repeating is harmless; after a commit whose answer was lost the repetition gives that commit's counts).
+  // REQUIRES: events of one Kafka partition in the order of their offsets. kUnavailable, kUnknown: call again with the
+  // same batch (repeating is harmless; after a commit whose answer was lost the repetition gives that commit's counts).
   // kInvalid: the tables or this account's rights are at fault; the same call may succeed once that is mended.
   Result<IngestCounts> Store(std::span<const Event> events);
 

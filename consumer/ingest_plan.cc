@@ -13,6 +13,9 @@ constexpr std::size_t kLinesPerBatch = 10;
 constexpr std::size_t kMaxFaultsInLog = 500;
 constexpr std::string_view kDirectTopics = "direct:";
 
+// A direct source's positions are the outbox's seq, which has gaps by nature and doesn't arrive in order.
+bool IsDirect(const Item& item) { return item.shard.topic.starts_with(kDirectTopics); }
+
 const std::vector<RequestFault>& TooOld() {
   static const std::vector<RequestFault> kFaults = {
       {"headers/createdAt", "is older than the dedupe memory, and the key is unknown: it may have been sent before"}};
@@ -38,8 +41,12 @@ void Outcome::Tell(Note::Kind kind, const Item& item, std::string what, std::str
   note.detail = std::move(detail);
 }
 
-IngestPlan::IngestPlan(std::span<const Item> items, Shards shards, std::chrono::hours dedupe_memory)
-    : items_(items), shards_(std::move(shards)), oldest_(shards_.now - dedupe_memory) {}
+IngestPlan::IngestPlan(std::span<const Item> items, Shards shards, std::chrono::hours dedupe_memory,
+                       std::span<const EventPosition> counted_before)
+    : items_(items),
+      shards_(std::move(shards)),
+      oldest_(shards_.now - dedupe_memory),
+      counted_before_(counted_before) {}
 
 bool IngestPlan::IsOld(const Item& item) const { return item.reading.created_at && *item.reading.created_at < oldest_; }
 
@@ -48,7 +55,8 @@ bool IngestPlan::HoldsOld() const {
 }
 
 ShardMove& IngestPlan::Move(const Shard& shard) {
-  const ShardMove untouched{.shard = shard.number, .from = shard.next_offset, .to = shard.next_offset};
+  const ShardMove untouched{
+      .shard = shard.number, .from = shard.next_offset, .to = shard.next_offset, .counted_before = shard.counted};
   return moves_.try_emplace(shard.number, untouched).first->second;
 }
 
@@ -79,10 +87,7 @@ void IngestPlan::Make(std::map<Digest, KnownRecord> known) {
     const Shard& shard = shards_.found.at(item.shard);
     const std::int64_t offset = item.event->position.offset;
     ShardMove& move = Move(shard);
-    const bool first_reading = offset >= shard.next_offset;
-    // A direct source's positions are the outbox's seq, which has gaps by nature.
-    if (first_reading && move.to == shard.next_offset && offset > shard.next_offset && shard.next_offset > 0 &&
-        !item.shard.topic.starts_with(kDirectTopics)) {
+    if (move.to == shard.next_offset && offset > shard.next_offset && shard.next_offset > 0 && !IsDirect(item)) {
       move.skipped = offset - shard.next_offset;
       outcome.Tell(Note::Kind::kSkipped, item, fmt::format("{}", move.skipped));
     }
@@ -93,7 +98,7 @@ void IngestPlan::Make(std::map<Digest, KnownRecord> known) {
       continue;
     }
     if (const auto found = known.find(item.dedupe_hash); found != known.end()) {
-      MeetKnown(item, found->second, first_reading);
+      MeetKnown(item, found->second);
       continue;
     }
     if (IsOld(item)) {
@@ -101,7 +106,8 @@ void IngestPlan::Make(std::map<Digest, KnownRecord> known) {
       continue;
     }
     inserts.push_back(Row(item, shard));
-    known[item.dedupe_hash] = {.event_id = item.reading.event_id, .content_hash = item.reading.content_hash};
+    known[item.dedupe_hash] = {
+        .event_id = item.reading.event_id, .position = item.event->position, .content_hash = item.reading.content_hash};
     ++move.recorded;
     ++outcome.counts.recorded;
     outcome.unknown_fields += item.reading.unknown_fields.size();
@@ -109,8 +115,17 @@ void IngestPlan::Make(std::map<Digest, KnownRecord> known) {
   }
 }
 
-void IngestPlan::MeetKnown(const Item& item, KnownRecord& known, bool first_reading) {
-  if (!first_reading) {
+bool IngestPlan::WasReadBefore(const Item& item, const KnownRecord& known) const {
+  const EventPosition& at = item.event->position;
+  if (at.offset >= shards_.found.at(item.shard).next_offset) return false;
+  if (std::ranges::find(counted_before_, at) != counted_before_.end()) return true;
+  // A row that commits late has a lower seq than rows that were read long ago. Only the record's own event is sure to
+  // come again; a copy that does, after a crash, is counted again.
+  return !IsDirect(item) || (known.position == at && known.event_id == item.reading.event_id);
+}
+
+void IngestPlan::MeetKnown(const Item& item, KnownRecord& known) {
+  if (WasReadBefore(item, known)) {
     ++outcome.counts.repeated;
     return;
   }
@@ -131,7 +146,7 @@ void IngestPlan::MeetKnown(const Item& item, KnownRecord& known, bool first_read
       Next(known.status, DeliveryEvent::kReopened)) {
     reopened.emplace_back(known, Row(item, shard));
     outcome.Tell(Note::Kind::kReopened, item, std::string(ToString(known.status)));
-    known = {.event_id = reading.event_id, .content_hash = reading.content_hash};
+    known = {.event_id = reading.event_id, .position = item.event->position, .content_hash = reading.content_hash};
   }
 }
 

@@ -56,7 +56,9 @@ struct Outcome {
 // What a batch makes of what stands in the database. Make(), then Known() when something was looked up, then Finish().
 class IngestPlan final {
  public:
-  IngestPlan(std::span<const Item> items, Shards shards, std::chrono::hours dedupe_memory);
+  // `counted_before`: positions whose events are known to be durable and counted, from a commit whose answer was lost.
+  IngestPlan(std::span<const Item> items, Shards shards, std::chrono::hours dedupe_memory,
+             std::span<const EventPosition> counted_before);
 
   // Some event is older than the dedupe memory: whether its record is there decides about it.
   bool HoldsOld() const;
@@ -74,7 +76,8 @@ class IngestPlan final {
 
  private:
   bool IsOld(const Item& item) const;
-  void MeetKnown(const Item& item, KnownRecord& known, bool first_reading);
+  void MeetKnown(const Item& item, KnownRecord& known);
+  bool WasReadBefore(const Item& item, const KnownRecord& known) const;
   void Reject(const Item& item, const Shard& shard);
   RecordRow Row(const Item& item, const Shard& shard) const;
   ShardMove& Move(const Shard& shard);
@@ -82,6 +85,7 @@ class IngestPlan final {
   const std::span<const Item> items_;  // of consecutive events
   const Shards shards_;
   const Timestamp oldest_;
+  const std::span<const EventPosition> counted_before_;
   std::map<std::int64_t, ShardMove> moves_;
 };
 

@@ -19,14 +19,16 @@ using mysql::Param;
 
 // Index shards_by_partition. {0}: "(topic = ? AND partition_no = ?) OR ...".
 constexpr std::string_view kReadShards =
-    "SELECT topic, partition_no, shard, next_offset, NOW(6) FROM consumer_shards WHERE {0}";
+    "SELECT topic, partition_no, shard, next_offset, CAST(events_recorded + events_duplicate + events_conflicting + "
+    "events_rejected AS SIGNED), NOW(6) FROM consumer_shards WHERE {0}";
 // Another process may have added it since it was looked for. {0}: rows of placeholders.
 constexpr std::string_view kAddShards =
     "INSERT INTO consumer_shards (topic, partition_no) VALUES {0} ON DUPLICATE KEY UPDATE shard = shard";
 // Index records_by_dedupe_hash, one hash of the list after another.
 constexpr std::string_view kReadRecords =
-    "SELECT r.dedupe_hash, r.id, r.event_id, r.content_hash, r.status, r.version, r.committed_at "
-    "FROM JSON_TABLE(?, '$[*]' COLUMNS (hash CHAR(64) PATH '$')) AS k "
+    "SELECT r.dedupe_hash, r.id, r.event_id, r.content_hash, r.status, r.version, r.committed_at, "
+    "r.source_topic, r.source_partition, r.source_offset "
+    "FROM JSON_TABLE(?, '$[*]' COLUMNS (hash CHAR(64) CHARACTER SET utf8mb4 PATH '$')) AS k "
     "STRAIGHT_JOIN notification_records AS r FORCE INDEX (records_by_dedupe_hash) ON r.dedupe_hash = UNHEX(k.hash)";
 // Not IGNORE, which hides truncation, nor ON DUPLICATE KEY, which doesn't tell which row was new. {0}: rows.
 constexpr std::string_view kInsertRecords =
@@ -59,12 +61,15 @@ constexpr std::string_view kInsertRejected =
 constexpr std::string_view kMoveShards =
     "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (shard INT PATH '$[0]', from_offset BIGINT PATH '$[1]', "
     "to_offset BIGINT PATH '$[2]', recorded BIGINT PATH '$[3]', duplicates BIGINT PATH '$[4]', "
-    "conflicts BIGINT PATH '$[5]', rejected BIGINT PATH '$[6]', skipped BIGINT PATH '$[7]')) AS m "
+    "conflicts BIGINT PATH '$[5]', rejected BIGINT PATH '$[6]', skipped BIGINT PATH '$[7]', "
+    "counted BIGINT PATH '$[8]')) AS m "
     "STRAIGHT_JOIN consumer_shards AS s FORCE INDEX (PRIMARY) ON s.shard = m.shard "
     "SET s.next_offset = m.to_offset, s.events_recorded = s.events_recorded + m.recorded, "
     "s.events_duplicate = s.events_duplicate + m.duplicates, "
     "s.events_conflicting = s.events_conflicting + m.conflicts, s.events_rejected = s.events_rejected + m.rejected, "
-    "s.offsets_skipped = s.offsets_skipped + m.skipped, s.updated_at = NOW(6) WHERE s.next_offset = m.from_offset";
+    "s.offsets_skipped = s.offsets_skipped + m.skipped, s.updated_at = NOW(6) "
+    "WHERE s.next_offset = m.from_offset AND "
+    "s.events_recorded + s.events_duplicate + s.events_conflicting + s.events_rejected = m.counted";
 
 constexpr std::size_t kMaxRowsPerStatement = 512;
 constexpr std::size_t kMaxStatementBytes = 4 << 20;
@@ -179,6 +184,7 @@ KnownRecord ReadRecord(mysql::Row& row) {
   record.status = ParseDeliveryStatus(row.Text(4)).value_or(DeliveryStatus::kPending);
   record.version = row.Int(5);
   record.committed_at = row.OptionalTime(6);
+  record.position = {row.TakeText(7), static_cast<std::int32_t>(row.Int(8)), row.Int(9)};
   return record;
 }
 
@@ -196,8 +202,8 @@ Result<Shards> IngestStore::ReadShards(MysqlConnection& connection, const std::s
   Shards shards;
   for (mysql::Row& row : rows->rows) {
     const ShardName name{row.TakeText(0), static_cast<std::int32_t>(row.Int(1))};
-    shards.found[name] = Shard{row.Int(2), row.Int(3)};
-    shards.now = row.Time(4);
+    shards.found[name] = Shard{row.Int(2), row.Int(3), row.Int(4)};
+    shards.now = row.Time(5);
   }
   return shards;
 }
@@ -310,8 +316,8 @@ Result<void> IngestStore::MoveShards(MysqlConnection& connection, const std::vec
   if (moves.empty()) return {};
   Json list = Json::array();
   for (const ShardMove& move : moves) {
-    list.push_back(
-        {move.shard, move.from, move.to, move.recorded, move.duplicates, move.conflicts, move.rejected, move.skipped});
+    list.push_back({move.shard, move.from, move.to, move.recorded, move.duplicates, move.conflicts, move.rejected,
+                    move.skipped, move.counted_before});
   }
   const std::string text = Dump(list);
   auto moved = connection.Execute(kMoveShards, {std::string_view(text)});

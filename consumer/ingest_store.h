@@ -34,6 +34,7 @@ struct ShardName {
 struct Shard {
   std::int64_t number = 0;
   std::int64_t next_offset = 0;
+  std::int64_t counted = 0;  // events, by all four counters
 };
 
 struct Shards {
@@ -44,12 +45,14 @@ struct Shards {
 struct ShardMove {
   std::int64_t shard = 0;
   std::int64_t from = 0, to = 0;  // next_offset
+  std::int64_t counted_before = 0;
   std::int64_t recorded = 0, duplicates = 0, conflicts = 0, rejected = 0, skipped = 0;
 };
 
 struct KnownRecord {
   std::int64_t id = 0;  // 0: of this batch
   std::string event_id;
+  EventPosition position;
   Digest content_hash{};
   DeliveryStatus status = DeliveryStatus::kPending;
   std::int64_t version = 0;

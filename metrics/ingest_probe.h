@@ -17,6 +17,8 @@ class IngestProbe final {
   void Conflicts(std::size_t events);   // same key, other event, other content
   void Rejected(std::size_t events);
   void UnknownFields(std::size_t fields);
+  void OffsetsSkipped(
+      std::size_t offsets);               // between what was read before and what came: lost by the log, or no events
   void Assigned(std::size_t partitions);  // now
   void Rebalanced();
   void StoreFailed();  // a batch will be tried again

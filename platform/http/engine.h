@@ -4,7 +4,7 @@
 // always verified, TLS 1.2 or later, no decompression, a cap on the body, a deadline on the whole. Every address is
 // checked when the socket is opened, so a name that resolves to a private address (or is rebound to one) is refused
 // before a byte leaves. A request is never repeated by the engine: where libcurl would silently resend on a reused
-// connection, the second try is stopped and the result is kNoAnswer.
+// connection, the second try is stopped.
 //
 // Threads: Send() from any; callbacks run in the engine's thread and must not block. On a crash requests in flight are
 // lost: the caller's record says that it was sending.
@@ -46,9 +46,11 @@ struct HttpResult {
     kNoAnswer,  // bytes left, and no complete response came
   } kind = Kind::kNotSent;
   HttpResponse response;  // kAnswered
-  std::string reason;     // label-safe: "connect_failed", "dns_failed", "tls_failed", "target_refused", "timeout",
-                          // "reset", "not_mine"
-  std::string detail;     // for people; never holds the URL's path or query
+  // Label-safe. kNotSent: "dns_failed", "connect_failed", "tls_failed", "target_refused", "request_invalid",
+  // "not_mine", "timeout" (in the queue), "queue_full", "reset", "stopped". kNoAnswer: "timeout", "reset",
+  // "answer_unreadable", "stopped".
+  std::string reason;
+  std::string detail;  // for people; never holds the URL's path or query
   std::chrono::microseconds duration{0};
 };
 
@@ -61,11 +63,11 @@ class HttpEngine final {
   HttpEngine& operator=(const HttpEngine&) = delete;
 
   // `before_send` runs in the engine's thread when the connection stands and right before the first byte: false ends
-  // the request as kNotSent ("not_mine"). `deadline` covers everything from this call on. `done` is called exactly
-  // once.
+  // the request as kNotSent ("not_mine"); an empty one is yes. `deadline` covers everything from this call on, the wait
+  // in the queue included. `done` is called exactly once. Neither may throw.
   void Send(HttpRequest request, std::chrono::milliseconds deadline, std::function<bool()> before_send,
             std::function<void(HttpResult)> done);
-  std::size_t in_flight() const;
+  std::size_t in_flight() const;  // sent or queued, and not yet answered
 
  private:
   struct State;

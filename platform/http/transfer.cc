@@ -17,7 +17,8 @@ namespace {
 
 // Shorter than servers keep idle connections, so that they seldom hang up just when one is used again.
 constexpr std::chrono::seconds kMaxIdle{20};
-constexpr std::size_t kMaxHeaderBytes = 64 * 1024;  // of an answer; libcurl 7.88 bounds one line, not their number
+constexpr std::size_t kMaxHeaderBytes =
+    64 * 1024;  // of an answer; libcurl 7.88 alone bounds each line, not their number
 constexpr std::size_t kMaxDetail = 200;
 
 bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
@@ -117,7 +118,7 @@ void Transfer::Set(CURLoption option, Option value) {
 std::optional<HttpResult> Transfer::Prepare(Call call, TimePoint now) {
   call_ = std::move(call);
   target_.clear();
-  encrypted_ = address_refused_ = not_mine_ = allowed_ = headers_ended_ = false;
+  encrypted_ = address_refused_ = not_mine_ = allowed_ = second_try_ = headers_ended_ = false;
   response_ = {};
   header_bytes_ = 0;
   error_text_[0] = '\0';
@@ -257,7 +258,10 @@ void Transfer::SetFixedOptions() {
 // curl asks right before each try. A second one follows when a reused connection died without an answer; the first may
 // have been read by the server, so it is the last.
 int Transfer::Allowed() noexcept {
-  if (allowed_) return CURL_PREREQFUNC_ABORT;
+  if (allowed_) {
+    second_try_ = true;
+    return CURL_PREREQFUNC_ABORT;
+  }
   if (call_.before_send && !call_.before_send()) {
     not_mine_ = true;
     return CURL_PREREQFUNC_ABORT;
@@ -267,7 +271,10 @@ int Transfer::Allowed() noexcept {
 }
 
 curl_socket_t Transfer::OpenSocket(const curl_sockaddr& address) noexcept {
-  if (allowed_) return CURL_SOCKET_BAD;  // a second try, see above
+  if (allowed_) {  // as above, before the connection is made
+    second_try_ = true;
+    return CURL_SOCKET_BAD;
+  }
   std::array<char, INET6_ADDRSTRLEN> text{};
   if (address.family == AF_INET) {
     sockaddr_in v4{};
@@ -346,6 +353,7 @@ HttpResult Transfer::Finish(std::optional<CURLcode> code) {
 HttpResult Transfer::NotSentBecause(CURLcode code) const {
   const auto reason = [this, code]() -> std::string {
     if (not_mine_) return "not_mine";
+    if (allowed_) return "reset";
     if (code == CURLE_COULDNT_RESOLVE_HOST) return "dns_failed";
     if (code == CURLE_COULDNT_CONNECT) return address_refused_ ? "target_refused" : "connect_failed";
     if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) return "target_refused";
@@ -363,6 +371,7 @@ HttpResult Transfer::NotSentBecause(CURLcode code) const {
 
 // Of curl's longer texts only those about reaching the server are taken: they hold host and port, nothing of the path.
 std::string Transfer::Describe(CURLcode code) const {
+  if (second_try_) return target_ + ": the connection ended without an answer; the request isn't repeated";
   std::string text = curl_easy_strerror(code);
   if (!allowed_ && error_text_[0] != '\0') text = error_text_;
   if (code == CURLE_COULDNT_CONNECT) {

@@ -71,7 +71,8 @@ class Transfer final {
   bool encrypted_ = false;
   bool address_refused_ = false;
   bool not_mine_ = false;
-  bool allowed_ = false;
+  bool allowed_ = false;     // bytes may leave
+  bool second_try_ = false;  // curl wanted to send again, and was stopped
   HttpResponse response_;
   std::size_t header_bytes_ = 0;
   bool headers_ended_ = false;

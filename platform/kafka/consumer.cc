@@ -16,8 +16,8 @@ namespace {
 using std::chrono::milliseconds;
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr milliseconds kCommitPatience{5'000};
-constexpr milliseconds kClosePatience{5'000};
+constexpr milliseconds kCommitPatience{3'000};
+constexpr milliseconds kClosePatience{3'000};
 constexpr milliseconds kLookAgain{1'000};
 constexpr milliseconds kLookPatience{100};
 
@@ -27,7 +27,7 @@ const Settings kDefaults = {
     {"client.id", "outrider-consumer"},      {"session.timeout.ms", "10000"},
     {"heartbeat.interval.ms", "3000"},       {"queued.min.messages", "10000"},
     {"queued.max.messages.kbytes", "16384"}, {"topic.metadata.refresh.interval.ms", "10000"},
-    {"reconnect.backoff.max.ms", "2000"},
+    {"reconnect.backoff.max.ms", "1000"},
 };
 
 const Settings kFixed = {
@@ -149,6 +149,7 @@ struct KafkaConsumer::State {
   std::vector<Event> batch;  // of the Poll() that is running
   // The newest trouble of one broker, in words; it is the group's only when no broker is left.
   std::string broker_words;
+  bool doubtful = false;  // one broker was lost: is there another?
   std::optional<Error> trouble;
   SteadyClock::time_point look_at{};
 };
@@ -202,6 +203,7 @@ void KafkaConsumer::State::TakeError(rd_kafka_resp_err_t error, std::string_view
   }
   if (error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__RESOLVE) {
     broker_words = Words(error, reason);
+    doubtful = true;
     return;
   }
   trouble =
@@ -217,7 +219,8 @@ void KafkaConsumer::State::Take(const rd_kafka_message_t& message) {
   batch.push_back(ToEvent(message));
 }
 
-// librdkafka says when trouble begins, not when it ends.
+// librdkafka says when trouble begins, not when it ends; and "all brokers down" not at all while it looks for the
+// group's coordinator.
 void KafkaConsumer::State::LookAgain(milliseconds wait) {
   const auto now = SteadyClock::now();
   if (now < look_at || wait <= milliseconds(0)) return;
@@ -226,8 +229,10 @@ void KafkaConsumer::State::LookAgain(milliseconds wait) {
   const auto patience = std::min(wait, kLookPatience);
   if (rd_kafka_metadata(client.get(), 0, nullptr, &metadata, static_cast<int>(patience.count())) !=
       RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (!trouble) trouble = Error{ErrorCode::kUnavailable, broker_words, RD_KAFKA_RESP_ERR__TRANSPORT};
     return;
   }
+  doubtful = false;
   bool known = true;
   for (int i = 0; i < metadata->topic_cnt; ++i) known = known && metadata->topics[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
   rd_kafka_metadata_destroy(metadata);
@@ -271,7 +276,7 @@ Result<std::vector<Event>> KafkaConsumer::Poll(milliseconds wait, std::size_t ma
   if (state.closed) return Fail(ErrorCode::kUnavailable, "the consumer is closed");
   state.batch.clear();
   const auto deadline = SteadyClock::now() + wait;
-  if (state.trouble) state.LookAgain(wait);
+  if (state.trouble || state.doubtful) state.LookAgain(wait);
   while (state.batch.size() < max) {
     milliseconds left{0};
     if (state.batch.empty()) left = std::chrono::ceil<milliseconds>(deadline - SteadyClock::now());

@@ -45,7 +45,7 @@ class KafkaConsumer final {
   // max.poll.interval.ms (5 min) even when everything is paused. kUnavailable: no broker answers; kInvalid: the set-up
   // is wrong (authorization, unknown topic). Both come from each empty call until it's over: go on polling.
   Result<std::vector<Event>> Poll(std::chrono::milliseconds wait, std::size_t max);
-  // Next offsets to read. Waits 5 s at most. kConflict: a partition belongs to another member now; the rest is
+  // Next offsets to read. Waits 3 s at most. kConflict: a partition belongs to another member now; the rest is
   // committed if that was known here, nothing if the broker said so. kUnavailable: not committed. kUnknown: no answer.
   // Committing again is harmless in each case.
   Result<void> Commit(const std::vector<EventPosition>& next_offsets);

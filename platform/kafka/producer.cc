@@ -23,7 +23,7 @@ const Settings kDefaults = {
     {"queue.buffering.max.kbytes", "16384"},
     {"queue.buffering.max.messages", "32768"},
     {"socket.nagle.disable", "true"},
-    {"reconnect.backoff.max.ms", "2000"},
+    {"reconnect.backoff.max.ms", "1000"},
     {"topic.metadata.propagation.max.ms", "5000"},
 };
 

@@ -3,6 +3,7 @@
 Written by workload.py (history), collect.py (everything else) and the orchestrator (run.json); read by check.py.
 README.md describes it for people. Rows keep the names of their columns; unknown columns are kept and ignored.
 """
+
 from __future__ import annotations
 
 import datetime

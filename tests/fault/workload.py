@@ -8,6 +8,7 @@ The same seed gives the same plan (`--plan N` prints its first N transactions an
 standard output is a JSON object of totals. SIGTERM and SIGINT end the run like its time does: each writer finishes its
 transaction. Knows the contract of the outbox table and of requests, and none of the product's code.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -31,8 +32,14 @@ def weighted(text: str) -> tuple[str, float]:
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--source", action="append", default=[], metavar="NAME=URL[?table=T]", help="an outbox table")
-    parser.add_argument("--channel", action="append", type=weighted, default=[], metavar="CODE[=WEIGHT]",
-                        help="the first one also carries the keys that several writers share")
+    parser.add_argument(
+        "--channel",
+        action="append",
+        type=weighted,
+        default=[],
+        metavar="CODE[=WEIGHT]",
+        help="the first one also carries the keys that several writers share",
+    )
     parser.add_argument("--tenant", action="append", default=[], help="default: default, acme, Acme")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, help="how long; or --transactions")
@@ -46,7 +53,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if not options.source or not options.channel:
         parser.error("at least one --source and one --channel are needed")
-    if options.plan is None and (options.history is None or (options.seconds is None) == (options.transactions is None)):
+    if options.plan is None and (
+        options.history is None or (options.seconds is None) == (options.transactions is None)
+    ):
         parser.error("--history and either --seconds or --transactions are needed")
     return options
 
@@ -54,8 +63,13 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 def world_of(options: argparse.Namespace) -> World:
     tenants = {"tenants": tuple(options.tenant)} if options.tenant else {}
     names = tuple(source.partition("=")[0] for source in options.source)
-    return World(sources=names, channels=tuple(options.channel), features=frozenset(FEATURES) - set(options.without),
-                 late_commit_seconds=options.late_commit_seconds, **tenants)
+    return World(
+        sources=names,
+        channels=tuple(options.channel),
+        features=frozenset(FEATURES) - set(options.without),
+        late_commit_seconds=options.late_commit_seconds,
+        **tenants,
+    )
 
 
 def print_plan(options: argparse.Namespace, world: World) -> None:
@@ -66,17 +80,32 @@ def print_plan(options: argparse.Namespace, world: World) -> None:
 
 
 def run(options: argparse.Namespace, world: World) -> int:
+    import pymysql
+
     from load.database import named_address
     from load.history import History, clock
     from load.writer import Writer
 
     sources = dict(named_address(text) for text in options.source)
+    for name, address in sources.items():
+        try:
+            address.connect().close()  # what is wrong from the start isn't a fault to wait out
+        except pymysql.MySQLError as error:
+            print(f"workload: source {name} can't be used: {error}", file=sys.stderr)
+            return 1
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     history = History(options.history)
-    history.write("run", seed=options.seed, writers=options.writers, channels=options.channel, without=options.without,
-                  sources=list(sources), **clock())
+    history.write(
+        "run",
+        seed=options.seed,
+        writers=options.writers,
+        channels=options.channel,
+        without=options.without,
+        sources=list(sources),
+        **clock(),
+    )
     pause_s = options.writers / options.rate if options.rate > 0 else 0.0
     writers = []
     for number in range(options.writers):

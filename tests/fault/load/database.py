@@ -1,4 +1,5 @@
 """Database addresses as the command lines take them, and connections that outlive a restart of the server."""
+
 from __future__ import annotations
 
 import threading
@@ -8,8 +9,7 @@ from typing import Any
 
 import pymysql
 
-SESSION = ("SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', "
-           "SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+SESSION = "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,33 @@ class Address:
         table = query.get("table", ["outbox"])[0]
         if not table.replace("_", "").isalnum():
             raise ValueError("a table's name has letters, digits and underscores")
-        return Address(parts.hostname, parts.port or 3306, urllib.parse.unquote(parts.username or ""),
-                       urllib.parse.unquote(parts.password or ""), parts.path.strip("/"), table)
+        return Address(
+            parts.hostname,
+            parts.port or 3306,
+            urllib.parse.unquote(parts.username or ""),
+            urllib.parse.unquote(parts.password or ""),
+            parts.path.strip("/"),
+            table,
+        )
 
     def connect(self, timeout_s: int = 15, **options: Any) -> pymysql.connections.Connection:
-        return pymysql.connect(host=self.host, port=self.port, user=self.user, password=self.password,
-                               database=self.database, charset="utf8mb4", autocommit=False, connect_timeout=5,
-                               read_timeout=timeout_s, write_timeout=timeout_s, init_command=SESSION, **options)
+        connection = pymysql.connect(
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            password=self.password,
+            database=self.database,
+            charset="utf8mb4",
+            autocommit=False,
+            connect_timeout=5,
+            read_timeout=timeout_s,
+            write_timeout=timeout_s,
+            init_command=SESSION,
+            **options,
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        return connection
 
 
 def named_address(text: str) -> tuple[str, Address]:

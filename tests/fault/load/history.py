@@ -6,6 +6,7 @@
 `totals` last. Monotonic times are nanoseconds of the machine's clock, comparable between processes; a row's `inserted`
 is read before its INSERT is sent and `ended` after the answer to COMMIT, so that ended(A) < inserted(B) is proof.
 """
+
 from __future__ import annotations
 
 import json

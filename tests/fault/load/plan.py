@@ -4,6 +4,7 @@ The same seed, writer, world and features give the same plan, however fast the r
 depends on the time. Schedules are offsets in the plan and become times when a row is rendered, so rows that are
 repeated with the same content have none.
 """
+
 from __future__ import annotations
 
 import datetime
@@ -16,8 +17,25 @@ from typing import Any
 from load import requests, texts
 from run_folder import utc_text
 
-FEATURES = ("schedule", "expiry", "dedupe", "rollback", "disconnect", "late_commit", "hostile", "sizes", "huge",
-            "invalid", "private", "private_invalid", "poison", "html", "priority", "ordering", "max_attempts")
+FEATURES = (
+    "schedule",
+    "expiry",
+    "dedupe",
+    "rollback",
+    "disconnect",
+    "late_commit",
+    "hostile",
+    "sizes",
+    "huge",
+    "invalid",
+    "private",
+    "private_invalid",
+    "poison",
+    "html",
+    "priority",
+    "ordering",
+    "max_attempts",
+)
 
 
 @dataclass(frozen=True)
@@ -123,7 +141,7 @@ class Planner:
         return PlannedTransaction(f"{self._name}-{self._transactions}", source, rows, ends, hold, one_statement, pauses)
 
     def _happens(self, feature: str, probability: float) -> bool:
-        # Drawn even when the feature is off, so that switching one off leaves the rest of the plan alone as far as it can.
+        # Drawn even when the feature is off, which leaves the rest of the plan alone as far as that can be.
         return self._rng.random() < probability and feature in self._world.features
 
     def _uuid(self) -> str:
@@ -140,7 +158,9 @@ class Planner:
 
     def _new_row(self, source: str, key_id: str) -> PlannedRow:
         rng = self._rng
-        channel = rng.choices([code for code, _ in self._world.channels], [weight for _, weight in self._world.channels])[0]
+        channel = rng.choices(
+            [code for code, _ in self._world.channels], [weight for _, weight in self._world.channels]
+        )[0]
         tenant = rng.choice(self._world.tenants)
         aggregate = self._aggregate()
         dedupe_key = self._dedupe_key(key_id)
@@ -159,12 +179,34 @@ class Planner:
         breakable = not canary or "private_invalid" in self._world.features
         if self._happens("invalid", 0.03) and breakable:
             fault, broken = requests.break_structure(request, rng, "huge" in self._world.features)
-            return PlannedRow(self._uuid(), aggregate, aggregatetype, broken, "invalid", fault, token, canary, None, None,
-                              rng.random() < 0.3)
+            return PlannedRow(
+                self._uuid(),
+                aggregate,
+                aggregatetype,
+                broken,
+                "invalid",
+                fault,
+                token,
+                canary,
+                None,
+                None,
+                rng.random() < 0.3,
+            )
         if self._happens("poison", 0.003):
             validity, fault, aggregatetype = "poison", "a topic that can't be", "not a/topic"
-        row = PlannedRow(self._uuid(), aggregate, aggregatetype, request, validity, fault, token, canary, schedule, expires,
-                         rng.random() < 0.3)
+        row = PlannedRow(
+            self._uuid(),
+            aggregate,
+            aggregatetype,
+            request,
+            validity,
+            fault,
+            token,
+            canary,
+            schedule,
+            expires,
+            rng.random() < 0.3,
+        )
         if validity == "valid" and schedule is None and expires is None and not canary:
             self._repeatable = [*self._repeatable[-40:], row]
         return row
@@ -237,8 +279,19 @@ class Planner:
         elif rng.random() < 0.3:
             # The same key once it is trimmed, so the same notification; as JSON it is other content.
             request = {**request, "dedupe_key": "\u3000" + request["dedupe_key"] + " "}
-        return PlannedRow(self._uuid(), first.aggregate, first.aggregatetype, request, "valid", "", first.token, "", None,
-                          None, rng.random() < 0.3)
+        return PlannedRow(
+            self._uuid(),
+            first.aggregate,
+            first.aggregatetype,
+            request,
+            "valid",
+            "",
+            first.token,
+            "",
+            None,
+            None,
+            rng.random() < 0.3,
+        )
 
     def _shared_row(self, source: str) -> PlannedRow:
         """A key that other writers and sources use at the same time."""
@@ -251,5 +304,6 @@ class Planner:
         if self._rng.random() < 0.3:
             text += f", as {self._name} has it"
         request = {"dedupe_key": f"shared-{number}", "channel": channel, "tenant": tenant, "message": {"text": text}}
-        return PlannedRow(self._uuid(), f"shared-{number}", "notification", request, "valid", "", token, "", None, None,
-                          False)
+        return PlannedRow(
+            self._uuid(), f"shared-{number}", "notification", request, "valid", "", token, "", None, None, False
+        )

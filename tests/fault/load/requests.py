@@ -2,6 +2,7 @@
 
 Written from the contract (the table of request fields), not from the product's reader.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -26,7 +27,9 @@ def message(text: str, rng: random.Random) -> dict[str, Any]:
         return {"title": title, "markdown": text}
     if kind == "card":
         header = {"title": {"tag": "plain_text", "content": title}}
-        return {"card": {"header": header, "elements": [{"tag": "div", "text": {"tag": "plain_text", "content": text}}]}}
+        return {
+            "card": {"header": header, "elements": [{"tag": "div", "text": {"tag": "plain_text", "content": text}}]}
+        }
     return {"text": text}
 
 
@@ -72,8 +75,10 @@ def break_structure(request: dict[str, Any], rng: random.Random, huge: bool) -> 
         ("unknown priority", _broken(request, priority="urgent")),
         ("local time", _broken(request, scheduled_at="2030-01-01T00:00:00")),
         ("day that isn't", _broken(request, expires_at="2030-02-30T00:00:00Z")),
-        ("expires before its schedule", _broken(
-            request, scheduled_at="2030-01-02T00:00:00Z", expires_at="2030-01-01T00:00:00Z")),
+        (
+            "expires before its schedule",
+            _broken(request, scheduled_at="2030-01-02T00:00:00Z", expires_at="2030-01-01T00:00:00Z"),
+        ),
         ("no attempts", _broken(request, max_attempts=0)),
         ("half an attempt", _broken(request, max_attempts=1.5)),
         ("text as private", _broken(request, private="yes")),

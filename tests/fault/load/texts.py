@@ -3,6 +3,7 @@
 Every text that is meant to arrive begins with a token, `[k:source/tenant/channel/id]`, by which the vendor's truth is
 matched to the history. No provider's escaping touches it: it has no `<`, no quote and no control character.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -19,7 +20,7 @@ HOSTILE = (
     "controls \u0001\u0002\u0007\b\u000b\u001b[31mred\u001b[0m \u007f \u0085 \u2028 \u2029 end",
     "tabs\tand\r\nlines\n\n\nand trailing blanks   ",
     '<at user_id="all">everyone</at> hello',
-    "< at user_id=all ></ at> <AT id=all></AT> <\u200bat user_id=\"all\">x</at>",
+    '< at user_id=all ></ at> <AT id=all></AT> <\u200bat user_id="all">x</at>',
     "<attach> stays, <b>bold</b> stays, &lt;at user_id=all&gt; stays",
     "<script>alert(document.cookie)</script><img src=x onerror=alert(1)>",
     "'; DROP TABLE notification_records; -- ",

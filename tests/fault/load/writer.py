@@ -1,9 +1,10 @@
-"""A writer: carries out one plan against the outbox tables, through restarts, and writes the history of what came of it.
+"""A writer: carries out one plan against the outbox tables, through restarts, and remembers what came of it.
 
-An error before COMMIT was sent means rolled back, because the server ends a lost session's transaction. An answer to COMMIT that never
-came means unknown; the row is looked for afterwards, and found means committed. Not found proves nothing: it may have
-been relayed already.
+An error before COMMIT was sent means rolled back, because the server ends a lost session's transaction. An answer to
+COMMIT that never came means unknown; the row is looked for afterwards, and found means committed. Not found proves
+nothing: it may have been relayed already.
 """
+
 from __future__ import annotations
 
 import datetime
@@ -37,10 +38,17 @@ class Attempt:
 
 
 class Writer(threading.Thread):
-    """One thread. `stop` ends it between two transactions, or while it waits for a server; `limit` counts transactions."""
+    """One thread. `stop` ends it between two transactions or while it waits for a server; `limit` counts them."""
 
-    def __init__(self, planner: Planner, sources: dict[str, Address], history: History, stop: threading.Event,
-                 pause_s: float, limit: int | None) -> None:
+    def __init__(
+        self,
+        planner: Planner,
+        sources: dict[str, Address],
+        history: History,
+        stop: threading.Event,
+        pause_s: float,
+        limit: int | None,
+    ) -> None:
         super().__init__(daemon=True)
         self._planner = planner
         self._sources = sources
@@ -73,8 +81,13 @@ class Writer(threading.Thread):
             return
         now = datetime.datetime.now(datetime.timezone.utc)
         rendered = [row.render(now) for row in planned.rows]
-        self._history.write("begin", tx=planned.name, source=planned.source, planned=planned.ends,
-                            rows=[history for _, history in rendered])
+        self._history.write(
+            "begin",
+            tx=planned.name,
+            source=planned.source,
+            planned=planned.ends,
+            rows=[history for _, history in rendered],
+        )
         attempt = Attempt()
         try:
             self._insert(connection, planned, [payload for payload, _ in rendered], attempt)
@@ -87,23 +100,41 @@ class Writer(threading.Thread):
         if attempt.outcome == UNKNOWN and self._is_there(planned):
             attempt.outcome = COMMITTED
             ended = clock()
-        self._history.write("end", tx=planned.name, outcome=attempt.outcome, inserted=attempt.inserted, seqs=attempt.seqs,
-                            begun=attempt.begun, committing=attempt.committing, ended=ended, error=attempt.error)
+        self._history.write(
+            "end",
+            tx=planned.name,
+            outcome=attempt.outcome,
+            inserted=attempt.inserted,
+            seqs=attempt.seqs,
+            begun=attempt.begun,
+            committing=attempt.committing,
+            ended=ended,
+            error=attempt.error,
+        )
         self.totals[attempt.outcome] += 1
         self.totals[f"rows_{attempt.outcome}"] += len(planned.rows)
         if attempt.error:
             self.totals["errors"] += 1
 
-    def _insert(self, connection: pymysql.connections.Connection, planned: PlannedTransaction, payloads: list[str],
-                attempt: Attempt) -> None:
+    def _insert(
+        self,
+        connection: pymysql.connections.Connection,
+        planned: PlannedTransaction,
+        payloads: list[str],
+        attempt: Attempt,
+    ) -> None:
         table = self._sources[planned.source].table
         statement = f"INSERT INTO {table} (id, aggregatetype, aggregateid, payload) VALUES "
-        values = [(row.event_id, row.aggregatetype, row.aggregate, payload) for row, payload in zip(planned.rows, payloads)]
+        values = [
+            (row.event_id, row.aggregatetype, row.aggregate, payload) for row, payload in zip(planned.rows, payloads)
+        ]
         with connection.cursor() as cursor:
             cursor.execute("START TRANSACTION")
             if planned.one_statement:
                 attempt.inserted = [time.monotonic_ns()] * len(values)
-                cursor.execute(statement + ", ".join(["(%s, %s, %s, %s)"] * len(values)), [v for row in values for v in row])
+                cursor.execute(
+                    statement + ", ".join(["(%s, %s, %s, %s)"] * len(values)), [v for row in values for v in row]
+                )
                 return
             for row, pause in zip(values, planned.pauses_s):
                 attempt.inserted.append(time.monotonic_ns())
@@ -112,7 +143,9 @@ class Writer(threading.Thread):
                 if pause:
                     time.sleep(pause)
 
-    def _finish(self, connection: pymysql.connections.Connection, planned: PlannedTransaction, attempt: Attempt) -> None:
+    def _finish(
+        self, connection: pymysql.connections.Connection, planned: PlannedTransaction, attempt: Attempt
+    ) -> None:
         if planned.hold_s:
             self._stop_event.wait(planned.hold_s)
         if planned.ends == "rollback":
@@ -125,7 +158,9 @@ class Writer(threading.Thread):
             connection.commit()
             attempt.outcome = COMMITTED
 
-    def _fail(self, connection: pymysql.connections.Connection, source: str, attempt: Attempt, error: Exception) -> None:
+    def _fail(
+        self, connection: pymysql.connections.Connection, source: str, attempt: Attempt, error: Exception
+    ) -> None:
         code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
         attempt.error = f"{type(error).__name__} {code}"
         if attempt.outcome == UNKNOWN and code in REFUSED_COMMITS:

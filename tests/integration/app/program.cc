@@ -10,34 +10,16 @@
 namespace outrider::app {
 namespace {
 
-constexpr std::chrono::seconds kCall{60};
-
-std::vector<std::string> WithProgram(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), OUTRIDER_PROGRAM);
-  return arguments;
-}
-
 std::string DatabaseOf(const std::string& url) { return url.substr(url.rfind('/') + 1); }
 
 }  // namespace
 
 Ended CallProgram(std::vector<std::string> arguments) {
-  testing::ChildProcess process({.command = WithProgram(std::move(arguments))});
-  const auto status = process.Wait(kCall);
+  arguments.insert(arguments.begin(), OUTRIDER_PROGRAM);
+  testing::ChildProcess process({.command = std::move(arguments)});
+  const auto status = process.Wait(std::chrono::seconds{60});
   if (!status) throw std::runtime_error("the command didn't end: " + process.Stderr());
   return {status->signal == 0 ? status->code : -status->signal, process.Stdout(), process.Stderr()};
-}
-
-Running::Running(std::vector<std::string> arguments) : process_({.command = WithProgram(std::move(arguments))}) {}
-
-std::uint16_t Running::port() {
-  if (port_ != 0) return port_;
-  constexpr std::string_view kBefore = " port=";
-  if (!WaitForLog("http.listens")) throw std::runtime_error("the program doesn't listen: " + log());
-  const std::string text = log();
-  const std::size_t at = text.find(kBefore, text.find("http.listens"));
-  port_ = static_cast<std::uint16_t>(std::stoi(text.substr(at + kBefore.size())));
-  return port_;
 }
 
 std::string Running::Get(const std::string& path) {
@@ -58,36 +40,27 @@ std::size_t Running::CountInLog(std::string_view text) {
 }
 
 Installation::Installation(testing::DatabaseServer& server)
-    : server_(server),
-      own_(DatabaseOf(server.CreateDatabase())),
-      shop_(DatabaseOf(server.CreateDatabase())),
-      config_((folder_.path() / "outrider.yaml").string()) {
+    : server_(server), own_(DatabaseOf(server.CreateDatabase())), shop_(DatabaseOf(server.CreateDatabase())) {
   Configure("");
 }
 
 void Installation::Configure(std::string_view more) {
-  // Replaced by a rename, as an operator's tools do.
-  const std::string next = config_ + ".next";
-  testing::WriteTextFile(next, fmt::format(R"(database: {{url: "{}"}}
+  const std::string text = fmt::format(R"(database: {{url: "{}"}}
 sources: [{{name: shop, url: "{}"}}]
 transport: direct
 allow_insecure_targets: true
 api: {{listen: "127.0.0.1:0"}}
 retry: {{base: 100ms, max: 1s}}
 {})",
-                                           server_.Url(own_), server_.Url(shop_), more));
-  std::filesystem::rename(next, config_);
+                                       server_.Url(own_), server_.Url(shop_), more);
+  if (program_ == nullptr) program_ = std::make_unique<testing::OutriderProgram>(text);
+  program_->SetConfiguration(text);
 }
 
-Ended Installation::Call(std::vector<std::string> arguments) const {
-  arguments.insert(arguments.end(), {"--config", config_});
-  return CallProgram(std::move(arguments));
-}
+Ended Installation::Call(const std::vector<std::string>& arguments) const { return program_->Command(arguments); }
 
-std::unique_ptr<Running> Installation::Run(std::vector<std::string> more) const {
-  std::vector<std::string> arguments = {"run", "--config", config_};
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  return std::make_unique<Running>(std::move(arguments));
+std::unique_ptr<Running> Installation::Run(const std::vector<std::string>& more) const {
+  return std::make_unique<Running>(program_->Run(more));
 }
 
 std::unique_ptr<mysql::MysqlConnection> Installation::ConnectToShop() const {

@@ -8,41 +8,37 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tests/support/database/database_server.h"
+#include "tests/support/outrider/outrider_program.h"
 #include "tests/support/process/child_process.h"
-#include "tests/support/process/temp_dir.h"
 
 namespace outrider::app {
 
-struct Ended {
-  int code = -1;
-  std::string out;
-  std::string err;
-};
+using Ended = testing::OutriderProgram::Ended;
 
-// Runs `outrider` with these arguments and nothing else to its end.
+// Runs `outrider` with these arguments and no configuration of its own to its end.
 Ended CallProgram(std::vector<std::string> arguments);
 
 // `outrider run` in the background.
 class Running final {
  public:
-  explicit Running(std::vector<std::string> arguments);
+  explicit Running(std::unique_ptr<testing::ChildProcess> process) : process_(std::move(process)) {}
 
   // Waits until the HTTP server listens.
-  std::uint16_t port();
+  std::uint16_t port() { return testing::HttpPort(*process_); }
   // Status and body of a GET.
   std::string Get(const std::string& path);
   bool WaitForLog(std::string_view text, std::chrono::milliseconds timeout = std::chrono::seconds{30});
   // The number of log lines that hold `text`.
   std::size_t CountInLog(std::string_view text);
-  std::string log() { return process_.Stderr(); }
-  testing::ChildProcess& process() { return process_; }
+  std::string log() { return process_->Stderr(); }
+  testing::ChildProcess& process() { return *process_; }
 
  private:
-  testing::ChildProcess process_;
-  std::uint16_t port_ = 0;
+  std::unique_ptr<testing::ChildProcess> process_;
 };
 
 class Installation final {
@@ -51,10 +47,9 @@ class Installation final {
 
   // Writes the configuration: both databases, transport direct, and `more` (YAML).
   void Configure(std::string_view more);
-  Ended Call(std::vector<std::string> arguments) const;
-  std::unique_ptr<Running> Run(std::vector<std::string> more = {}) const;
+  Ended Call(const std::vector<std::string>& arguments) const;
+  std::unique_ptr<Running> Run(const std::vector<std::string>& more = {}) const;
 
-  const std::string& config() const { return config_; }
   const std::string& own_database() const { return own_; }
   const std::string& shop_database() const { return shop_; }
   std::unique_ptr<mysql::MysqlConnection> ConnectToShop() const;
@@ -63,8 +58,8 @@ class Installation final {
 
  private:
   testing::DatabaseServer& server_;
-  testing::TempDir folder_{"app"};
-  std::string own_, shop_, config_;
+  std::string own_, shop_;
+  std::unique_ptr<testing::OutriderProgram> program_;
 };
 
 // A channel `code` to that webhook, with quick retries, as a line under `channels:`.

@@ -123,9 +123,15 @@ TEST_F(SendTest, WithoutTheSidecarWaitSaysThatNothingIsRecorded) {
 
 TEST_F(SendTest, AKeyWithoutARecordIsExplained) {
   ASSERT_EQ(installation_.Call({"migrate", "up"}).code, 0);
-  const Ended ended = installation_.Call({"show", "order-1002"});
-  EXPECT_EQ(ended.code, 1);
-  EXPECT_THAT(ended.err, AllOf(HasSubstr("order-1002"), HasSubstr("rolled back")));
+  const Ended never = installation_.Call({"show", "order-1002"});
+  EXPECT_EQ(never.code, 1);
+  EXPECT_THAT(never.out, IsEmpty());
+  EXPECT_THAT(never.err, AllOf(HasSubstr("nothing committed has the dedupe key \"order-1002\""),
+                               HasSubstr("was rolled back or isn't committed yet"), Not(HasSubstr("rejected"))));
+  installation_.Order("waiting");
+  const Ended waits = installation_.Call({"show", "waiting"});
+  EXPECT_EQ(waits.code, 1);
+  EXPECT_THAT(waits.err, AllOf(HasSubstr("waits in the outbox of source \"shop\""), Not(HasSubstr("rolled back"))));
 }
 
 }  // namespace

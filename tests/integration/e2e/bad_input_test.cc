@@ -114,7 +114,7 @@ TEST_F(BadInputTest, ADatabaseThatIsAwayIsWaitedFor) {
   own->Stop();
 
   const auto process = program_.Run({});
-  ASSERT_TRUE(testing::WaitUntil([&] { return process->Stderr().find("start.waits") != std::string::npos; }))
+  ASSERT_TRUE(testing::WaitUntil([&] { return process->Stderr().find("run.waits") != std::string::npos; }))
       << process->Stderr();
   EXPECT_TRUE(process->Running());
   own->Restart();

@@ -57,7 +57,7 @@ std::string E2eTest::Configuration(std::string_view channels) const {
   return fmt::format(R"(
 database: {{url: "{}"}}
 sources: [{{name: shop, url: "{}"}}]
-kafka: {{brokers: "{}", topics: ["outbox.event.{}"], group: "{}"}}
+kafka: {{brokers: "{}", topics: ["outbox.event.{}"], group: "{}", properties: {{session.timeout.ms: "6000"}}}}
 api: {{listen: "127.0.0.1:0"}}
 allow_insecure_targets: true
 relay: {{lease: 2s}}

@@ -1,6 +1,11 @@
 // What comes back: whole answers, cut ones, none, and answers that lie.
 #include <gmock/gmock.h>
 
+#include <future>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "tests/integration/http/engine_fixture.h"
 #include "tests/support/raw_http/raw_server.h"
 
@@ -130,6 +135,13 @@ TEST_F(EngineAnswerTest, OfAnEndlessBodyTheRestIsNotRead) {
   EXPECT_TRUE(server.WaitForEnded(1)) << "the engine hangs up";
 }
 
+TEST_F(EngineAnswerTest, HeadersAreBounded) {
+  std::string headers;
+  for (int i = 0; i < 70; ++i) headers += "X-More: " + std::string(1000, 'x') + "\r\n";
+  EXPECT_EQ(InWords(AnswerTo("HTTP/1.1 200 OK\r\n" + headers + "Content-Length: 0\r\n\r\n")),
+            "no_answer/answer_unreadable");
+}
+
 TEST_F(EngineAnswerTest, HeadersWithoutEndAreNoAnswer) {
   RawServer server([](RawConnection& connection) {
     connection.ReadRequest();
@@ -215,8 +227,29 @@ TEST_F(EngineAnswerTest, ARequestIsNotRepeatedWhenAUsedConnectionDies) {
     const HttpResult result = Send(Post(server.Url("/second")), seconds{20}, [&looks] { return ++looks > 0; });
     EXPECT_EQ(InWords(result), "no_answer/reset");
     EXPECT_EQ(looks, 1);
+    EXPECT_THAT(result.detail, HasSubstr("the connection ended without an answer"));
     EXPECT_EQ(InWords(Send(server.Url("/third"))), "answered/200") << "the engine goes on";
     EXPECT_THAT(server.requests(), ElementsAre(HasSubstr("/first"), HasSubstr("/second"), HasSubstr("/third")));
+    EXPECT_EQ(server.connections(), 2u) << "nor was a connection made for a second try";
+  }
+}
+
+TEST_F(EngineAnswerTest, AConnectionThatDiedBeforeTheFirstByteSentNothing) {
+  for (const bool used : {false, true}) {
+    std::promise<void> die;
+    RawServer server([&, used](RawConnection& connection) {
+      if (used && !connection.ReadRequest().empty()) connection.Answer(200, "");
+      die.get_future().wait();
+      connection.Reset();
+    });
+    if (used) {
+      EXPECT_EQ(InWords(Send(server.Url())), "answered/200");
+    }
+    const HttpResult result = Send(Post(server.Url()), seconds{20}, [&] {
+      die.set_value();
+      return server.WaitForEnded(1);
+    });
+    EXPECT_EQ(InWords(result), "not_sent/reset") << used;
   }
 }
 

@@ -37,7 +37,7 @@ class BlackHole final {
     EXPECT_EQ(::listen(listener, 0), 0);
     EXPECT_EQ(::getsockname(listener, generic, &length), 0);
     port_ = ntohs(address.sin_port);
-    for (int i = 0; i < 4; ++i) ::connect(Socket(SOCK_NONBLOCK), generic, length);
+    for (int i = 0; i < 4; ++i) (void)::connect(Socket(SOCK_NONBLOCK), generic, length);
   }
   ~BlackHole() {
     for (const int socket : sockets_) ::close(socket);

@@ -75,7 +75,10 @@ TEST_F(EngineRequestTest, AHandleKeepsNothingOfTheRequestBefore) {
   const std::string bytes = SeenBytes({.method = "GET", .url = Secret(server_.Url("/second"))});
   EXPECT_THAT(bytes, StartsWith("GET /second HTTP/1.1\r\n"));
   EXPECT_THAT(bytes, Not(HasSubstr("irst")));
-  EXPECT_EQ(server_.connections(), 1u) << "one connection carries both";
+  SeenBytes({.method = "DELETE", .url = Secret(server_.Url())});
+  SeenBytes({.method = "HEAD", .url = Secret(server_.Url("/head"))});
+  EXPECT_THAT(server_.requests().back(), StartsWith("HEAD /head HTTP/1.1\r\n"));
+  EXPECT_EQ(server_.connections(), 1u) << "one connection carries all";
 }
 
 TEST_F(EngineRequestTest, HeadersThatWouldSpeakForTheEngineAreRefused) {

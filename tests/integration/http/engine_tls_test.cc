@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <openssl/ssl.h>
 
+#include <future>
+#include <string>
+#include <utility>
+
 #include "tests/integration/http/certificates.h"
 #include "tests/integration/http/engine_fixture.h"
 #include "tests/integration/http/fake_resolver.h"
@@ -138,6 +142,7 @@ TEST_F(EngineTlsTest, AHandshakeThatStallsEndsAtTheConnectTimeout) {
 TEST_F(EngineTlsTest, AHandshakeThatBreaksOffIsNotSent) {
   for (const bool reset : {false, true}) {
     RawServer server([reset](RawConnection& connection) {
+      connection.ReadSome();
       if (reset) connection.Reset();
     });
     EXPECT_EQ(InWords(Send("https://127.0.0.1:" + std::to_string(server.port()) + "/")), "not_sent/tls_failed");
@@ -153,6 +158,22 @@ TEST_F(EngineTlsTest, AfterTheHandshakeSilenceIsInDoubt) {
       certificates_->Good());
   EXPECT_EQ(InWords(Send(server.Url())), "no_answer/reset");
   EXPECT_THAT(server.requests(), SizeIs(1));
+}
+
+// OpenSSL doesn't say how much of a record it wrote.
+TEST_F(EngineTlsTest, AConnectionThatDiedBeforeTheFirstByteIsInDoubtAllTheSame) {
+  std::promise<void> die;
+  RawServer server(
+      [&die](RawConnection& connection) {
+        die.get_future().wait();
+        connection.Reset();
+      },
+      certificates_->Good());
+  const HttpResult result = Send(Post(server.Url()), seconds{20}, [&] {
+    die.set_value();
+    return server.WaitForEnded(1);
+  });
+  EXPECT_EQ(InWords(result), "no_answer/reset");
 }
 
 TEST_F(EngineTlsTest, ARequestIsNotRepeatedWhenAUsedConnectionDies) {

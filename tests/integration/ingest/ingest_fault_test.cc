@@ -10,6 +10,7 @@
 #include "consumer/ingest.h"
 #include "platform/failpoint/failpoint.h"
 #include "tests/integration/ingest/fixture.h"
+#include "tests/support/process/wait_until.h"
 #include "tests/support/proxy/fault_proxy.h"
 
 namespace outrider::consumer {
@@ -97,6 +98,41 @@ TEST_F(IngestFaultTest, TwoLostAnswersInARowAreCountedOnce) {
   EXPECT_EQ(Metric(R"(consumer_records_total{result="new"})"), 1);
 }
 
+// A direct source reads again after a lost answer, and by then more rows may be there.
+class LostDirectCommitTest : public IngestFaultTest, public ::testing::WithParamInterface<CutMoment> {};
+
+TEST_P(LostDirectCommitTest, IsCountedOnceWithWhatCameBetween) {
+  const auto row = [](std::int64_t seq, std::string value) {
+    Event event = EventOf(seq, std::move(value));
+    event.position.topic = "direct:shop";
+    return event;
+  };
+  FaultProxy proxy(server().port());
+  mysql::MysqlOptions through = database_;
+  through.port = proxy.port();
+  mysql::MysqlPool pool(through, 1);
+  const auto ingest = MakeIngest(pool);
+  ASSERT_TRUE(ingest->Store(std::vector<Event>{row(9, Request("a"))}));
+  // Late rows only, so the shard's next offset stays where it is.
+  std::vector<Event> batch = {row(3, Request("a")), row(5, Request("b")), row(6, "garbage")};
+  const int cut = proxy.Inject(CutCommit(GetParam()));
+  ASSERT_FALSE(ingest->Store(batch));
+  EXPECT_EQ(proxy.fired(cut), 1u);
+  batch.insert(batch.begin() + 1, row(4, Request("a")));
+  const auto counts = Repeat(*ingest, batch);
+  EXPECT_EQ(counts.recorded, 1u);
+  EXPECT_EQ(counts.duplicates, 2u);
+  EXPECT_EQ(counts.rejected, 1u);
+  EXPECT_EQ(counts.repeated, 0u);
+  EXPECT_EQ(Totals(), "2 2 0 1");
+  EXPECT_EQ(Metric(R"(consumer_records_total{result="duplicate"})"), 2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Moments, LostDirectCommitTest,
+                         ::testing::Values(CutMoment::kBeforeServer, CutMoment::kAfterServer), [](const auto& test) {
+                           return test.param == CutMoment::kBeforeServer ? "BeforeTheServer" : "AfterTheServer";
+                         });
+
 TEST_F(IngestFaultTest, AnErrorBeforeTheCommitLeavesNothing) {
   ASSERT_TRUE(failpoint::Arm("ingest.before_commit=error@1"));
   const std::vector<Event> batch = {EventOf(0, Request("a"))};
@@ -179,6 +215,32 @@ TEST_F(IngestFaultTest, TwoIngestsOfOnePartitionCountEachEventOnce) {
   EXPECT_EQ(Shard("next_offset"), "400");
   EXPECT_EQ(Count("SELECT COUNT(*) FROM rejected_events"), 100);
   EXPECT_EQ(Shard("offsets_skipped"), "0");
+}
+
+// Both have read how far the shard is before either moves it.
+TEST_F(IngestFaultTest, CopiesThatTwoIngestsReadAtTheSameTimeAreCountedOnce) {
+  Store({EventOf(0, Request("a"))});
+  const std::vector<Event> copies = {EventOf(1, Request("a")), EventOf(2, Request("a", "", "other"))};
+  std::vector<IngestCounts> counts(2);
+  const auto holder = Connect(database_);
+  ASSERT_TRUE(holder->Begin());
+  Must(*holder, "SELECT shard FROM consumer_shards FOR UPDATE");
+  {
+    std::vector<std::jthread> threads;
+    for (IngestCounts& one : counts) {
+      threads.emplace_back([&] {
+        mysql::MysqlPool pool(database_, 1);
+        one = Repeat(*MakeIngest(pool), copies);
+      });
+    }
+    EXPECT_TRUE(testing::WaitUntil([&] {
+      return Count("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'UPDATE JSON_TABLE%'") == 2;
+    }));
+    holder->Rollback();
+  }
+  EXPECT_EQ(Totals(), "1 1 1 0");
+  EXPECT_EQ(counts[0].duplicates + counts[1].duplicates, 1u);
+  EXPECT_EQ(counts[0].repeated + counts[1].repeated, 2u);
 }
 
 // ---- Poison ----

@@ -279,7 +279,42 @@ TEST_F(IngestTest, OffsetsThatTheLogHadLostAreNoticed) {
   EXPECT_EQ(Shard("offsets_skipped"), "0");
   Store({EventOf(15, Request("b"))});
   EXPECT_EQ(Shard("offsets_skipped"), "4");
+  EXPECT_EQ(Metric("ingest_offsets_skipped_total"), 4);
   EXPECT_EQ(log_.Count("ingest.offsets_skipped"), 1u);
+}
+
+// ---- A direct source: positions are the outbox's seq ----
+
+class DirectIngestTest : public IngestTest {
+ protected:
+  static Event Row(std::int64_t seq, std::string value) {
+    Event event = EventOf(seq, std::move(value));
+    event.position.topic = "direct:shop";
+    return event;
+  }
+  std::string Counters() {
+    return Text(
+        "SELECT CONCAT_WS(' ', next_offset, events_recorded, events_duplicate, events_conflicting, events_rejected, "
+        "offsets_skipped) FROM consumer_shards");
+  }
+};
+
+TEST_F(DirectIngestTest, RowsThatCommitLateAreCountedLikeAllOthers) {
+  Store({Row(3, Request("a")), Row(9, Request("b"))});
+  const auto counts = Store({Row(4, Request("c")), Row(5, Request("a")), Row(6, Request("a", "", "other")),
+                             Row(7, "garbage"), Row(12, Request("d"))});
+  EXPECT_EQ(counts.recorded, 2u);
+  EXPECT_EQ(counts.duplicates, 1u);
+  EXPECT_EQ(counts.conflicts, 1u);
+  EXPECT_EQ(counts.rejected, 1u);
+  EXPECT_EQ(Counters(), "13 4 1 1 1 0");
+}
+
+TEST_F(DirectIngestTest, TheRecordsOwnRowReadAgainCountsNothing) {
+  const std::vector<Event> batch = {Row(3, Request("a")), Row(4, "garbage")};
+  Store(batch);
+  EXPECT_EQ(Store(batch).repeated, 2u);
+  EXPECT_EQ(Counters(), "5 1 0 0 1 0");
 }
 
 // ---- Many partitions, large payloads ----

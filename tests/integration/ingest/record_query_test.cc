@@ -116,7 +116,7 @@ class PlanTest : public RecordQueryTest {
     std::string statement = statements.back();
     constexpr std::string_view kList = "JSON_TABLE(?";
     if (const auto at = statement.find(kList); at != std::string::npos) {
-      statement.replace(at, kList.size(), "JSON_TABLE('[[1, 0, 1, 1, 0, 0, 0, 0]]'");
+      statement.replace(at, kList.size(), "JSON_TABLE('[[1, 0, 1, 1, 0, 0, 0, 0, 0]]'");
     }
     return KeysUsed(*connection_, statement);
   }

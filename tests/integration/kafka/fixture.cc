@@ -1,6 +1,7 @@
 #include "tests/integration/kafka/fixture.h"
 
 #include <fmt/format.h>
+#include <librdkafka/rdkafka.h>
 
 #include <random>
 #include <stdexcept>
@@ -77,8 +78,56 @@ std::vector<std::string> Values(const std::vector<Event>& events) {
   return values;
 }
 
-std::vector<Event> ReadAll(const KafkaOptions& options, const std::string& topic, std::size_t count) {
-  return AwaitEvents(*OpenConsumer(options, NewGroup(), {topic}), count);
+std::vector<std::string> ReadLog(const KafkaOptions& options, const std::string& topic, std::size_t count) {
+  char words[512] = "";
+  rd_kafka_conf_t* const conf = rd_kafka_conf_new();
+  rd_kafka_conf_set(conf, "bootstrap.servers", options.brokers.c_str(), words, sizeof words);
+  rd_kafka_conf_set(conf, "group.id", "none", words, sizeof words);
+  rd_kafka_conf_set_log_cb(conf, [](const rd_kafka_t*, int, const char*, const char*) {});
+  const std::unique_ptr<rd_kafka_t, decltype(&rd_kafka_destroy)> client(
+      rd_kafka_new(RD_KAFKA_CONSUMER, conf, words, sizeof words), rd_kafka_destroy);
+  if (!client) throw std::runtime_error(words);
+  rd_kafka_topic_partition_list_t* const places = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(places, topic.c_str(), 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
+  rd_kafka_assign(client.get(), places);
+  rd_kafka_topic_partition_list_destroy(places);
+  std::vector<std::string> values;
+  const auto deadline = SteadyClock::now() + kPatience;
+  while (values.size() < count && SteadyClock::now() < deadline) {
+    rd_kafka_message_t* const message = rd_kafka_consumer_poll(client.get(), static_cast<int>(kPoll.count()));
+    if (message == nullptr) continue;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      values.emplace_back(static_cast<const char*>(message->payload), message->len);
+    }
+    rd_kafka_message_destroy(message);
+  }
+  if (values.size() < count) throw std::runtime_error(fmt::format("{} records of {} in the log", values.size(), count));
+  return values;
+}
+
+testing::KafkaBroker& OutageTest::Broker() {
+  static const std::unique_ptr<testing::KafkaBroker> broker = testing::KafkaBroker::Start();
+  return *broker;
+}
+
+void OutageTest::Kill() {
+  down_ = true;
+  broker_.Kill();
+}
+
+void OutageTest::Stop() {
+  down_ = true;
+  broker_.Stop();
+}
+
+void OutageTest::Pause() {
+  paused_ = true;
+  broker_.Pause();
+}
+
+void OutageTest::Heal() {
+  if (std::exchange(paused_, false)) broker_.Continue();
+  if (std::exchange(down_, false)) broker_.Restart();
 }
 
 }  // namespace outrider::kafka

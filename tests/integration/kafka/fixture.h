@@ -1,6 +1,8 @@
 // What the tests of platform/kafka share: clients that must open, records, and polling until something is there.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -35,7 +37,27 @@ DeliveryReport Publish(KafkaProducer& producer, std::string_view topic, std::str
 std::vector<Event> AwaitEvents(KafkaConsumer& consumer, std::size_t count);
 bool PollUntil(KafkaConsumer& consumer, const std::function<bool()>& done);
 std::vector<std::string> Values(const std::vector<Event>& events);
-// Everything in the topic, read by a new group.
-std::vector<Event> ReadAll(const KafkaOptions& options, const std::string& topic, std::size_t count);
+// The first `count` values of the topic's partition 0, read by librdkafka alone, without a group.
+std::vector<std::string> ReadLog(const KafkaOptions& options, const std::string& topic, std::size_t count);
+
+// A test that stops, kills or pauses a broker: one for all of them, and it serves again when the test is over.
+class OutageTest : public ::testing::Test {
+ protected:
+  void TearDown() override { Heal(); }
+  void Kill();
+  void Stop();
+  void Pause();
+  void Heal();
+  KafkaOptions Options() const { return broker_.Options(); }
+
+  testing::KafkaBroker& broker_ = Broker();
+  const std::string topic_ = broker_.CreateTopic();
+
+ private:
+  static testing::KafkaBroker& Broker();
+
+  bool down_ = false;
+  bool paused_ = false;
+};
 
 }  // namespace outrider::kafka

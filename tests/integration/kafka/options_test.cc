@@ -44,7 +44,7 @@ INSTANTIATE_TEST_SUITE_P(Names, RefusedPropertyTest,
                                            "metadata.broker.list", "group.id", "transactional.id",
                                            "partition.assignment.strategy"));
 
-TEST(KafkaPropertiesTest, EveryFaultIsNamedAtOnce) {
+TEST(KafkaPropertiesTest, EverythingWrongIsNamedAtOnce) {
   EXPECT_THAT(CheckProperties({{"acks", "1"}, {"linger.ms", "soon"}, {"lingr.ms", "5"}, {"client.id", "fine"}}),
               ElementsAre(HasSubstr("acks can't be set: "), AllOf(HasSubstr("linger.ms: "), HasSubstr("Invalid")),
                           HasSubstr("lingr.ms: No such")));

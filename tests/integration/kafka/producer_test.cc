@@ -26,7 +26,7 @@ TEST_F(KafkaProducerTest, AnAcknowledgedRecordIsInTheLogAtTheReportedPlace) {
   const auto report = Publish(*producer, topic_, "key", "second");
   EXPECT_EQ(report.partition, 0);
   EXPECT_EQ(report.offset, 1);
-  EXPECT_THAT(Values(ReadAll(broker_.Options(), topic_, 2)), ElementsAre("first", "second"));
+  EXPECT_THAT(ReadLog(broker_.Options(), topic_, 2), ElementsAre("first", "second"));
 }
 
 TEST_F(KafkaProducerTest, TheTagComesBackWithEachReport) {
@@ -46,7 +46,7 @@ TEST_F(KafkaProducerTest, ARecordIsCopiedSoThatTheCallersBytesMayGo) {
   ASSERT_TRUE(producer->Produce({topic_, bytes, bytes, headers, 0}).has_value());
   bytes = "gone!!";
   AwaitReports(*producer, 1);
-  const auto event = ReadAll(broker_.Options(), topic_, 1).front();
+  const auto event = AwaitEvents(*OpenConsumer(broker_.Options(), NewGroup(), {topic_}), 1).front();
   EXPECT_EQ(event.key, "header");
   EXPECT_EQ(event.value, "header");
   ASSERT_THAT(event.headers, SizeIs(1));
@@ -148,7 +148,7 @@ TEST_F(KafkaProducerTest, ManyRecordsOfAKeyKeepTheirOrder) {
     Produce(*producer, topic_, "key", sent.back());
   }
   AwaitReports(*producer, 5'000);
-  EXPECT_EQ(Values(ReadAll(broker_.Options(), topic_, 5'000)), sent);
+  EXPECT_EQ(ReadLog(broker_.Options(), topic_, 5'000), sent);
 }
 
 TEST_F(KafkaProducerTest, PollingAnIdleProducerGivesNothingInTheGivenTime) {

@@ -99,6 +99,17 @@ class Connection final : public RawConnection {
     }
   }
 
+  bool ReadSome() override {
+    std::array<char, 16 * 1024> buffer;
+    const auto count = ssl_ ? SSL_read(ssl_.get(), buffer.data(), static_cast<int>(buffer.size()))
+                            : static_cast<int>(::recv(socket_, buffer.data(), buffer.size(), 0));
+    if (count <= 0) return false;
+    unread_.append(buffer.data(), static_cast<std::size_t>(count));
+    const std::lock_guard lock(state_.mutex);
+    state_.received.append(buffer.data(), static_cast<std::size_t>(count));
+    return true;
+  }
+
   void ReadToEnd() override {
     while (ReadSome()) {
     }
@@ -124,17 +135,6 @@ class Connection final : public RawConnection {
   }
 
  private:
-  bool ReadSome() {
-    std::array<char, 16 * 1024> buffer;
-    const auto count = ssl_ ? SSL_read(ssl_.get(), buffer.data(), static_cast<int>(buffer.size()))
-                            : static_cast<int>(::recv(socket_, buffer.data(), buffer.size(), 0));
-    if (count <= 0) return false;
-    unread_.append(buffer.data(), static_cast<std::size_t>(count));
-    const std::lock_guard lock(state_.mutex);
-    state_.received.append(buffer.data(), static_cast<std::size_t>(count));
-    return true;
-  }
-
   RawServer::State& state_;
   const int socket_;
   const std::size_t number_;

@@ -24,6 +24,8 @@ class RawConnection {
   virtual std::size_t number() const = 0;  // 0 for the server's first
   // One request, by its Content-Length; empty when the connection ended first.
   virtual std::string ReadRequest() = 0;
+  // Whatever comes next; false when the connection ended.
+  virtual bool ReadSome() = 0;
   // Waits until the client is gone, or the server ends.
   virtual void ReadToEnd() = 0;
   // False when the client is gone.

@@ -93,6 +93,7 @@ TEST_F(ProbesTest, IngestCountsByResult) {
   probe.Conflicts(3);
   probe.Rejected(2);
   probe.UnknownFields(6);
+  probe.OffsetsSkipped(7);
   probe.Assigned(12);
   probe.Rebalanced();
   probe.StoreFailed();
@@ -101,6 +102,7 @@ TEST_F(ProbesTest, IngestCountsByResult) {
   EXPECT_EQ(Value(R"(outrider_consumer_records_total{result="conflict"})"), 3);
   EXPECT_EQ(Value(R"(outrider_consumer_records_total{result="invalid"})"), 2);
   EXPECT_EQ(Value("outrider_consumer_unknown_fields_total"), 6);
+  EXPECT_EQ(Value("outrider_ingest_offsets_skipped_total"), 7);
   EXPECT_EQ(Value("outrider_assigned_partitions"), 12);
   EXPECT_EQ(Value("outrider_rebalances_total"), 1);
   EXPECT_EQ(Value("outrider_ingest_store_failures_total"), 1);

@@ -50,6 +50,14 @@ TEST(DedupeHashTest, TheKeyIsTrimmedTheOtherPartsAreNot) {
   EXPECT_NE(DedupeHash("t", " c", "order-1"), DedupeHash("t", "c", "order-1"));
 }
 
+TEST(OrderingHashTest, TakesTheKeyAsItIs) {
+  EXPECT_EQ(OrderingHash("t", "c", "k"), OrderingHash("t", "c", "k"));
+  EXPECT_EQ(OrderingHash("t", "c", "k"), DedupeHash("t", "c", "k"));
+  EXPECT_NE(OrderingHash("t", "c", "k "), OrderingHash("t", "c", "k"));
+  EXPECT_NE(OrderingHash("t", "ck", ""), OrderingHash("t", "c", "k"));
+  EXPECT_NE(OrderingHash("tc", "", "k"), OrderingHash("t", "c", "k"));
+}
+
 TEST(DedupeHashTest, DifferentTriplesHaveDifferentHashes) {
   ExpectProperty([] {
     const auto a = std::tuple(*GenText(), *GenText(), *GenText());
