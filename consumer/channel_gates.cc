@@ -1,7 +1,5 @@
 #include "consumer/channel_gates.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 namespace outrider::consumer {
@@ -103,11 +101,11 @@ bool ChannelGates::IsHeld(std::string_view channel) const {
   return found != gates_.end() && found->second.held;
 }
 
-std::vector<std::string> ChannelGates::Held() const {
+std::map<std::string, std::string> ChannelGates::Held() const {
   const std::lock_guard lock(mutex_);
-  std::vector<std::string> held;
+  std::map<std::string, std::string> held;
   for (const auto& [channel, gate] : gates_) {
-    if (gate.held) held.push_back(fmt::format("{} ({})", channel, gate.reason));
+    if (gate.held) held.emplace(channel, gate.reason);
   }
   return held;
 }

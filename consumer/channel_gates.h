@@ -16,7 +16,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace outrider::consumer {
 
@@ -55,8 +54,8 @@ class ChannelGates final {
 
   std::size_t in_flight() const;
   bool IsHeld(std::string_view channel) const;
-  // Of each held channel, why: "ops-alerts (feishu_19001)".
-  std::vector<std::string> Held() const;
+  // Of each held channel, why.
+  std::map<std::string, std::string> Held() const;
 
  private:
   struct Gate {

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "consumer/attempt_runner.h"
@@ -90,6 +92,8 @@ struct Delivery::State {
   ChannelTable channels;
   SteadyTime tend_at{};
   SteadyTime sweep_at{};
+  SteadyTime next_look{};
+  std::set<std::string> told_held;
   std::string complaint;
   SteadyTime complained_at{};
 };
@@ -135,9 +139,11 @@ Result<Delivery::Round> Delivery::State::Turn() {
     round.ended = swept->ended;
   }
   // While outcomes can't be written nothing new is taken up.
+  next_look = now + options.scan_idle;
   if (writer.waiting() >= kUnsettledForEachPlace * options.max_in_flight) return round;
   auto found = scan.RunOnce(held, channels);
   if (!found) return std::unexpected(found.error());
+  next_look = scan.next_look();
   if (found->stale) sweep_at = now;
   round.ended += found->ended;
   round.postponed = found->postponed;
@@ -182,10 +188,18 @@ void Delivery::State::Say(const Result<Round>& round) {
   if (!complaint.empty()) log.Info("delivery.resumes");
   complaint.clear();
   const std::size_t held = shards.Held().size();
-  const std::vector<std::string> closed = gates.Held();
-  std::string words = fmt::format("{} of {} shards, {} channels", held, shards.assigned(), channels.size());
-  if (!closed.empty()) words += fmt::format("; held: {}", fmt::join(closed, ", "));
-  health.SetPart(kPart, closed.empty(), words);
+  health.SetPart(kPart, true, fmt::format("{} of {} shards, {} channels", held, shards.assigned(), channels.size()));
+  const std::map<std::string, std::string> closed = gates.Held();
+  for (const auto& [channel, reason] : closed) {
+    health.SetPart("channel " + channel, false, "held: " + reason);
+    if (told_held.insert(channel).second) log.Warn("channel.held", {{"channel", channel}, {"reason", reason}});
+  }
+  std::erase_if(told_held, [&](const std::string& channel) {
+    if (closed.contains(channel)) return false;
+    health.SetPart("channel " + channel, true, "open");
+    log.Info("channel.open", {{"channel", channel}});
+    return true;
+  });
 }
 
 void Delivery::State::Drain(milliseconds grace) {
@@ -250,7 +264,7 @@ void Delivery::Run(std::stop_token stop, milliseconds grace) {
       continue;
     }
     back_off = kFirstBackOff;
-    const SteadyTime next = std::min({state.scan.next_look(), state.tend_at, state.sweep_at});
+    const SteadyTime next = std::min({state.next_look, state.tend_at, state.sweep_at});
     if (next > now) state.WaitForWork(stop, next);
   }
   state.Drain(grace);

@@ -7,7 +7,9 @@
 // that wait at most 10 ms for company. A settlement that finds another version changes nothing and is counted. Expired
 // leases are recovered: failed, and uncertain.
 //
-// Threads: a scanner and a settlement writer of its own, the engine's for callbacks. On a crash claimed records stay
+// Threads: Run() is the scanner's; a settlement writer of its own; the engine's for callbacks. Assigned(), Revoked()
+// and Stored() from any, without waiting for the database. Lifetime: longer than the HTTP engine's, whose end ends what
+// is in flight; the destructor writes what is left if the database takes it at once. On a crash claimed records stay
 // `sending` until their lease ends; then any process recovers them as uncertain.
 #pragma once
 

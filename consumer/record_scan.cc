@@ -399,6 +399,13 @@ Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, c
     records = std::move(*read);
   }
   counts.stale = records.size() < ids.size();
+  if (counts.stale) {
+    for (const Look& look : looks) {
+      Outlook& outlook = outlooks_.find(look.channel)->second;
+      outlook.look_at = std::max(outlook.look_at, now + kAgainSoon);
+    }
+    next_look_ = std::max(next_look_, now + kAgainSoon);
+  }
 
   std::vector<Candidate> candidates;
   std::vector<Change> changes;

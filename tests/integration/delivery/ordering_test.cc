@@ -73,6 +73,17 @@ TEST_F(OrderingTest, FollowersOfAHeadThatWaitsAreParkedAndHoldUpNobody) {
   EXPECT_THAT(Delivered(), ElementsAre("other", "a1", "a2", "a3"));
 }
 
+TEST_F(OrderingTest, TheNextOneIsWokenInTheTransactionThatEndsTheHead) {
+  vendor_->AddFault({.kind = FaultKind::kSlowBody, .ms = 10});
+  const auto ids = InsertKeyed(3, "a");
+  auto delivery = MakeDelivery();
+  Turn(*delivery);
+  EXPECT_EQ(Story(ids[1]), "pending parked:ordering_key");
+  ASSERT_TRUE(WaitForStatus(ids[0], "sent"));
+  EXPECT_EQ(Story(ids[1]), "pending");
+  EXPECT_EQ(Story(ids[2]), "pending parked:ordering_key");
+}
+
 TEST_F(OrderingTest, ADeadHeadLetsTheNextOneGo) {
   vendor_->AddFault({.kind = FaultKind::kCode, .n = 19024, .text = "Key Words Not Found"});
   const auto ids = InsertKeyed(2, "a");

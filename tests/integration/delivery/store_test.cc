@@ -18,7 +18,7 @@ using ::testing::SizeIs;
 
 class StoreTest : public DeliveryTest {
  protected:
-  static constexpr int kOthers = 3000;  // rows of each kind that must not be read
+  static constexpr int kOthers = 1000;  // rows of each kind that must not be read
 
   StoreTest() {
     Insert({.key = "pattern"});
@@ -147,7 +147,7 @@ TEST_F(StoreTest, WalkingTheParkedMeetsEachOnce) {
   std::size_t met = 0;
   RecordStore::ParkedPlace place;
   while (true) {
-    const auto page = store_.FindParked(*db_, place, 500);
+    const auto page = store_.FindParked(*db_, place, 300);
     ASSERT_TRUE(page.has_value());
     if (page->empty()) break;
     met += page->size();

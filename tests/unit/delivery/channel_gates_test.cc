@@ -48,7 +48,7 @@ TEST(ChannelGatesTest, AnAnswerThatBlamesTheChannelHoldsItUntilAProbeSucceeds) {
   EXPECT_EQ(Answer(gates, Sign::kDown), ChannelGates::kFirstHold);
   EXPECT_EQ(gates.Look("a", kNow).places, 0u);
   EXPECT_EQ(gates.Look("a", kNow).opens_at, kNow + ChannelGates::kFirstHold);
-  EXPECT_THAT(gates.Held(), ElementsAre("a (why)"));
+  EXPECT_THAT(gates.Held(), ElementsAre(::testing::Pair("a", "why")));
 
   const Time later = kNow + ChannelGates::kFirstHold;
   EXPECT_EQ(gates.Look("a", later).places, 1u);
