@@ -58,6 +58,8 @@ struct CommandLine {
 
   CLI::App* verify = app.add_subcommand("verify", "Compare what was relayed, ingested and recorded");
 
+  CLI::App* failpoints = app.add_subcommand("failpoints", "Where tests can break this program on purpose");
+
   CLI::App* version = app.add_subcommand("version", "The version");
 
   CommandLine() {
@@ -166,6 +168,7 @@ int RunCommandLine(int argc, char** argv, char** environment) {
     }
     return kExitOk;
   }
+  if (*line.failpoints) return ListFailpoints(line.format());
   for (char** variable = environment; *variable != nullptr; ++variable) {
     line.input.environment.emplace_back(*variable);
   }

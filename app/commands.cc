@@ -22,6 +22,7 @@
 #include "outbox/outbox_writer.h"
 #include "outbox/schema.h"
 #include "platform/crypto/hmac.h"
+#include "platform/failpoint/failpoint.h"
 #include "platform/mysql/migrator.h"
 
 namespace outrider::app {
@@ -320,6 +321,22 @@ int List(const Config& config, const ListOptions& options, OutputFormat format) 
   if (!records) return Failed("the records can't be read", records.error());
   fmt::print("{}", format == OutputFormat::kJson ? StoryJson(*records) : RecordTable(*records));
   if (records->size() == options.limit) Say(fmt::format("more may follow: --before {}", records->back().id));
+  return kExitOk;
+}
+
+int ListFailpoints(OutputFormat format) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  std::vector<std::vector<std::string>> rows;
+  for (const FailpointInfo& info : kFailpoints) {
+    const std::string actions = info.can_fail ? "crash, sleep, error" : "crash, sleep";
+    rows.push_back({std::string(info.name), actions, std::string(info.where)});
+    json.push_back({{"name", info.name}, {"actions", actions}, {"where", info.where}});
+  }
+  if (format == OutputFormat::kJson) {
+    fmt::print("{}\n", json.dump(2));
+  } else {
+    fmt::print("{}", Table({"FAILPOINT", "ACTIONS", "WHERE"}, rows));
+  }
   return kExitOk;
 }
 

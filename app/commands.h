@@ -48,4 +48,7 @@ struct ListOptions {
 };
 int List(const Config& config, const ListOptions& options, OutputFormat format);
 
+// Needs no configuration.
+int ListFailpoints(OutputFormat format);
+
 }  // namespace outrider::app
