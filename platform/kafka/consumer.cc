@@ -175,7 +175,9 @@ void KafkaConsumer::State::Gain(const rd_kafka_topic_partition_list_t& list) {
 }
 
 void KafkaConsumer::State::GiveUp(const rd_kafka_topic_partition_list_t& list) {
-  const std::vector<TopicPartition> gone = ToPartitions(list);
+  // Without those whose assignment was overtaken by the end of the consumer.
+  std::vector<TopicPartition> gone = ToPartitions(list);
+  std::erase_if(gone, [&](const TopicPartition& partition) { return !assigned.contains(partition); });
   const bool lost = rd_kafka_assignment_lost(client.get()) != 0;
   const auto forget = [&] {
     for (const TopicPartition& partition : gone) assigned.erase(partition);
@@ -277,11 +279,9 @@ Result<std::vector<Event>> KafkaConsumer::Poll(milliseconds wait, std::size_t ma
     if (state.batch.empty()) left = std::chrono::ceil<milliseconds>(deadline - SteadyClock::now());
     const Message message(
         rd_kafka_consumer_poll(state.client.get(), static_cast<int>(std::max<milliseconds::rep>(left.count(), 0))));
-    if (message) {
-      state.Take(*message);
-    } else if (!state.batch.empty() || SteadyClock::now() >= deadline) {
-      break;
-    }
+    if (message) state.Take(*message);
+    const bool more = message && message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!more && (!state.batch.empty() || SteadyClock::now() >= deadline)) break;
   }
   if (!state.batch.empty()) return std::exchange(state.batch, {});
   if (state.trouble) return std::unexpected(*state.trouble);
@@ -362,9 +362,11 @@ void KafkaConsumer::Close() {
   const auto deadline = SteadyClock::now() + kClosePatience;
   while (!failed && rd_kafka_consumer_closed(state.client.get()) == 0 && SteadyClock::now() < deadline) {
     const QueuedEvent event(rd_kafka_queue_poll(queue.get(), 100));
-    if (event && rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_REBALANCE) {
-      state.Rebalance(rd_kafka_event_error(event.get()), *rd_kafka_event_topic_partition_list(event.get()));
-    }
+    if (!event || rd_kafka_event_type(event.get()) != RD_KAFKA_EVENT_REBALANCE) continue;
+    // An assignment that wasn't served yet: librdkafka would take the answer to it for the end of everything and leave
+    // before the revocation is served.
+    if (rd_kafka_event_error(event.get()) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) continue;
+    state.Rebalance(rd_kafka_event_error(event.get()), *rd_kafka_event_topic_partition_list(event.get()));
   }
   state.assigned.clear();
   queue.reset();

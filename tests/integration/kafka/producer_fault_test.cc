@@ -101,6 +101,24 @@ TEST_F(KafkaProducerFaultTest, AProducerGoesAtOnceWhileItsBrokerHangs) {
   EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(5));
 }
 
+TEST_F(KafkaProducerFaultTest, APurgeEndsTheProducerEvenIfNothingWasEverSent) {
+  auto producer = OpenProducer({"127.0.0.1:1", {}});
+  ProduceNumbers(*producer, topic_, 0, 3);
+  producer->Purge();
+  EXPECT_THAT(AwaitReports(*producer, 3), Each(Field(&DeliveryReport::kind, Kind::kNotWritten)));
+  EXPECT_TRUE(producer->fatal_error().has_value());
+  const auto taken = producer->Produce({topic_, "key", "value", {}, 0});
+  ASSERT_FALSE(taken.has_value());
+  EXPECT_EQ(taken.error().code, ErrorCode::kUnavailable);
+}
+
+TEST_F(KafkaProducerFaultTest, PurgingAnIdleProducerChangesNothing) {
+  auto producer = OpenProducer(Options());
+  producer->Purge();
+  EXPECT_EQ(producer->fatal_error(), std::nullopt);
+  EXPECT_EQ(Publish(*producer, topic_, "key", "value").offset, 0);
+}
+
 class MockedProducerTest : public ::testing::Test {
  protected:
   MockedProducerTest() { mock_.CreateTopic("topic"); }
