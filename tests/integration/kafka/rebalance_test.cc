@@ -44,10 +44,7 @@ class KafkaRebalanceTest : public ::testing::Test {
  protected:
   static constexpr std::size_t kPartitions = 4;
 
-  KafkaRebalanceTest() {
-    options_.properties["heartbeat.interval.ms"] = "200";
-    options_.properties["session.timeout.ms"] = "3000";
-  }
+  KafkaRebalanceTest() { options_.properties["heartbeat.interval.ms"] = "200"; }
 
   std::unique_ptr<Member> Join() { return std::make_unique<Member>(options_, group_, topic_); }
 
@@ -123,7 +120,7 @@ TEST_F(KafkaRebalanceTest, LeavingGivesUpEverythingAndTheOtherTakesItAtOnce) {
   EXPECT_THAT(first->owned, IsEmpty());
   EXPECT_FALSE(first->lost);
   ASSERT_TRUE(Turn({second.get()}, [&] { return second->owned.size() == kPartitions; }));
-  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(2500));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(8));
 }
 
 // The group has come to a new generation that changes nothing for this member, and it hasn't polled since.
@@ -186,7 +183,7 @@ TEST_F(KafkaRebalanceTest, AMemberThatDoesNotPollLosesItsPartitionsAndMayNotComm
   auto first = Join();
   ASSERT_TRUE(Turn({first.get()}, [&] { return first->owned.size() == kPartitions; }));
   options_.properties.erase("max.poll.interval.ms");
-  options_.properties["session.timeout.ms"] = "3000";
+  options_.properties.erase("session.timeout.ms");
   auto second = Join();
   ASSERT_TRUE(Turn({second.get()}, [&] { return second->owned.size() == kPartitions; }));
   const TopicPartition one = *first->owned.begin();
