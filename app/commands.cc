@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -15,9 +16,13 @@
 #include "consumer/record_query.h"
 #include "consumer/schema.h"
 #include "model/request.h"
+#include "model/text.h"
+#include "model/time.h"
+#include "outbox/outbox_query.h"
 #include "outbox/outbox_writer.h"
 #include "outbox/schema.h"
 #include "platform/crypto/hmac.h"
+#include "platform/failpoint/failpoint.h"
 #include "platform/mysql/migrator.h"
 
 namespace outrider::app {
@@ -27,8 +32,13 @@ constexpr std::chrono::milliseconds kWaitPoll{50};
 
 void Say(const std::string& text) { fmt::print(stderr, "outrider: {}\n", text); }
 
+constexpr int kNoSuchTable = 1146;  // MySQL's and MariaDB's errno
+
 int Failed(const std::string& what, const Error& error) {
   Say(fmt::format("{}: {}", what, error.message));
+  if (error.native_code == kNoSuchTable) {
+    Say("create the tables with \"outrider migrate up\", or give a DBA the output of \"outrider migrate sql\"");
+  }
   return kExitFailed;
 }
 
@@ -51,17 +61,12 @@ std::vector<MigrationTarget> Targets(const Config& config) {
   targets.push_back({"records in " + Describe(config.database), config.migrate.value_or(config.database),
                      mysql::Migrator("outrider", consumer::RecordMigrations())});
   for (const SourceConfig& source : config.sources) {
-    targets.push_back({fmt::format("outbox \"{}\" in {}", source.name, Describe(source.database)),
-                       source.migrate.value_or(source.database),
-                       mysql::Migrator("outbox", outbox::OutboxMigrations(source.table))});
+    targets.push_back(
+        {fmt::format("outbox \"{}\" in {}", source.name, Describe(source.database)),
+         source.migrate.value_or(source.database),
+         mysql::Migrator(outbox::OutboxMigrationSet(source.table), outbox::OutboxMigrations(source.table))});
   }
   return targets;
-}
-
-Result<std::vector<consumer::RecordView>> Find(const Config& config, const std::string& dedupe_key) {
-  auto connection = mysql::MysqlConnection::Open(config.database);
-  if (!connection) return std::unexpected(connection.error());
-  return consumer::FindByKey(**connection, dedupe_key);
 }
 
 std::string ReadAll(const std::string& file, bool& readable) {
@@ -96,12 +101,13 @@ std::string BuildPayload(const SendOptions& options) {
 }
 
 // The record of that key once it has ended, or as it stands when the time is over.
-Result<std::optional<consumer::RecordView>> WaitForEnd(const Config& config, const NotificationRequest& request,
+Result<std::optional<consumer::RecordView>> WaitForEnd(mysql::MysqlConnection& connection,
+                                                       const NotificationRequest& request,
                                                        std::chrono::milliseconds wait) {
   const auto deadline = std::chrono::steady_clock::now() + wait;
   std::optional<consumer::RecordView> last;
   while (true) {
-    const auto records = Find(config, request.dedupe_key);
+    const auto records = consumer::FindByKey(connection, request.dedupe_key);
     if (!records) return std::unexpected(records.error());
     for (const consumer::RecordView& record : *records) {
       if (record.tenant == request.tenant && record.channel == request.channel) last = record;
@@ -109,6 +115,53 @@ Result<std::optional<consumer::RecordView>> WaitForEnd(const Config& config, con
     if ((last && IsTerminal(last->status)) || std::chrono::steady_clock::now() >= deadline) return last;
     std::this_thread::sleep_for(kWaitPoll);
   }
+}
+
+void WarnOfUnknownChannel(const Config& config, const NotificationRequest& request) {
+  const bool known = std::any_of(config.channels.begin(), config.channels.end(),
+                                 [&](const auto& channel) { return channel.code == request.channel; });
+  if (!known) {
+    Say(fmt::format("this configuration has no channel \"{}\": the notification will wait until it has one",
+                    request.channel));
+  }
+}
+
+std::string Tell(const outbox::OutboxSighting& sighting, const SourceConfig& source) {
+  if (sighting.moved_aside) {
+    return fmt::format(
+        "event {} was committed into source \"{}\" at {}, but can't be published: {} (table outbox_dead)",
+        sighting.event_id, source.name, FormatRfc3339(sighting.created_at), sighting.reason);
+  }
+  return fmt::format(
+      "event {} waits in the outbox of source \"{}\" since {}: the relay hasn't come to it; is \"outrider run\" at "
+      "work? "
+      "See /readyz?verbose",
+      sighting.event_id, source.name, FormatRfc3339(sighting.created_at));
+}
+
+// Why a dedupe key has no record: its row waits, was moved aside or rejected, or there never was a committed one.
+void ExplainAbsence(const Config& config, mysql::MysqlConnection& database, const std::string& dedupe_key) {
+  bool seen = false;
+  std::string not_searched;
+  for (const SourceConfig& source : config.sources) {
+    auto connection = mysql::MysqlConnection::Open(source.database);
+    const auto sightings = connection ? outbox::FindInOutbox(**connection, source.name, source.table, dedupe_key)
+                                      : std::unexpected(connection.error());
+    if (!sightings) {
+      not_searched += fmt::format(". Source \"{}\" could not be searched: {}", source.name, sightings.error().message);
+      continue;
+    }
+    for (const outbox::OutboxSighting& sighting : *sightings) Say(Tell(sighting, source));
+    seen = seen || !sightings->empty();
+  }
+  if (seen) return;
+  const auto rejected = database.Execute("SELECT 1 FROM rejected_events LIMIT 1");
+  const bool any_rejected = rejected && !rejected->rows.empty();
+  Say(fmt::format(
+      "nothing committed has the dedupe key \"{}\": neither a record nor a row in an outbox. Its transaction "
+      "was rolled back or isn't committed yet{}{}",
+      EscapeUnprintable(dedupe_key), any_rejected ? ", or its request was wrong: table rejected_events has some" : "",
+      not_searched));
 }
 
 }  // namespace
@@ -139,14 +192,30 @@ int MigrateStatus(const Config& config, OutputFormat format) {
   return complete ? kExitOk : kExitUnhealthy;
 }
 
-int MigrateUp(const Config& config) {
+Result<std::vector<std::string>> ApplyMigrations(const Config& config) {
+  std::vector<std::string> lines;
   for (const MigrationTarget& target : Targets(config)) {
     auto connection = mysql::MysqlConnection::Open(target.options);
-    if (!connection) return Failed(target.title, connection.error());
-    const auto applied = target.migrator.Up(**connection);
-    if (!applied) return Failed(target.title, applied.error());
-    fmt::print("{}: {}\n", target.title,
-               applied->empty() ? "up to date" : fmt::format("applied {}", fmt::join(*applied, ", ")));
+    auto applied = connection ? target.migrator.Up(**connection) : std::unexpected(connection.error());
+    if (!applied) {
+      Error error = applied.error();
+      error.message = fmt::format("{}: {}", target.title, error.message);
+      return std::unexpected(std::move(error));
+    }
+    lines.push_back(
+        fmt::format("{}: {}", target.title,
+                    applied->empty() ? "up to date" : fmt::format("applied {}", fmt::join(*applied, ", "))));
+  }
+  return lines;
+}
+
+int MigrateUp(const Config& config, OutputFormat format) {
+  const auto lines = ApplyMigrations(config);
+  if (!lines) return Failed("the tables can't be created", lines.error());
+  if (format == OutputFormat::kJson) {
+    fmt::print("{}\n", nlohmann::json(*lines).dump(2));
+  } else {
+    for (const std::string& line : *lines) fmt::print("{}\n", line);
   }
   return kExitOk;
 }
@@ -196,6 +265,7 @@ int Send(const Config& config, const SendOptions& options, OutputFormat format) 
     return kExitUsage;
   }
   const NotificationRequest& request = *reading.request;
+  WarnOfUnknownChannel(config, request);
   auto connection = mysql::MysqlConnection::Open(config.database);
   if (!connection) return Failed("the database can't be reached", connection.error());
   const std::string aggregate = !options.aggregate_id.empty()   ? options.aggregate_id
@@ -208,7 +278,7 @@ int Send(const Config& config, const SendOptions& options, OutputFormat format) 
     fmt::print("{}\n", request.dedupe_key);
     return kExitOk;
   }
-  const auto record = WaitForEnd(config, request, *options.wait);
+  const auto record = WaitForEnd(**connection, request, *options.wait);
   if (!record) return Failed("the record can't be read", record.error());
   if (!*record) {
     Say("nothing recorded yet; is \"outrider run\" at work? See /readyz?verbose");
@@ -219,7 +289,9 @@ int Send(const Config& config, const SendOptions& options, OutputFormat format) 
 }
 
 int Show(const Config& config, const std::string& dedupe_key, OutputFormat format) {
-  const auto records = Find(config, dedupe_key);
+  auto connection = mysql::MysqlConnection::Open(config.database);
+  if (!connection) return Failed("the database can't be reached", connection.error());
+  const auto records = consumer::FindByKey(**connection, dedupe_key);
   if (!records) return Failed("the records can't be read", records.error());
   if (format == OutputFormat::kJson) {
     fmt::print("{}", StoryJson(*records));
@@ -227,11 +299,7 @@ int Show(const Config& config, const std::string& dedupe_key, OutputFormat forma
     for (const consumer::RecordView& record : *records) fmt::print("{}", Story(record, ColourWanted()));
   }
   if (!records->empty()) return kExitOk;
-  Say(
-      fmt::format("no record has the dedupe key \"{}\": its transaction was rolled back or is not committed yet, the "
-                  "relay has not come to "
-                  "it (see /readyz?verbose), or it was rejected",
-                  dedupe_key));
+  ExplainAbsence(config, **connection, dedupe_key);
   return kExitFailed;
 }
 
@@ -253,6 +321,22 @@ int List(const Config& config, const ListOptions& options, OutputFormat format) 
   if (!records) return Failed("the records can't be read", records.error());
   fmt::print("{}", format == OutputFormat::kJson ? StoryJson(*records) : RecordTable(*records));
   if (records->size() == options.limit) Say(fmt::format("more may follow: --before {}", records->back().id));
+  return kExitOk;
+}
+
+int ListFailpoints(OutputFormat format) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  std::vector<std::vector<std::string>> rows;
+  for (const FailpointInfo& info : kFailpoints) {
+    const std::string actions = info.can_fail ? "crash, sleep, error" : "crash, sleep";
+    rows.push_back({std::string(info.name), actions, std::string(info.where)});
+    json.push_back({{"name", info.name}, {"actions", actions}, {"where", info.where}});
+  }
+  if (format == OutputFormat::kJson) {
+    fmt::print("{}\n", json.dump(2));
+  } else {
+    fmt::print("{}", Table({"FAILPOINT", "ACTIONS", "WHERE"}, rows));
+  }
   return kExitOk;
 }
 

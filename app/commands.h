@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/config.h"
+#include "model/result.h"
 
 namespace outrider::app {
 
@@ -20,7 +21,10 @@ inline constexpr int kExitUnhealthy = 3;
 enum class OutputFormat { kTable, kJson };
 
 int MigrateStatus(const Config& config, OutputFormat format);
-int MigrateUp(const Config& config);
+// Creates what is missing, a line for each set of tables; the first that fails ends it. kUnavailable: a database is
+// away.
+Result<std::vector<std::string>> ApplyMigrations(const Config& config);
+int MigrateUp(const Config& config, OutputFormat format);
 int MigrateSql(const Config& config);
 
 // Prints every fault of `reading` on stderr; kExitUsage when there are any.
@@ -43,5 +47,8 @@ struct ListOptions {
   std::int64_t before_id = 0;
 };
 int List(const Config& config, const ListOptions& options, OutputFormat format);
+
+// Needs no configuration.
+int ListFailpoints(OutputFormat format);
 
 }  // namespace outrider::app

@@ -1,8 +1,7 @@
 // Config: every setting of the program (design.md 3.5), strict.
 //
 // Unknown keys are faults with a suggestion; all faults come at once, each with the place it was written at; any secret
-// takes a
-// `_file` twin. A value; safe to share once read.
+// takes a `_file` twin. A value; safe to share once read.
 #pragma once
 
 #include <chrono>
@@ -10,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "app/config_tree.h"
 #include "metrics/log.h"
 #include "model/retry_policy.h"
 #include "model/secret.h"
@@ -31,8 +31,8 @@ enum class Transport { kKafka, kDirect };
 struct Config {
   mysql::MysqlOptions database;
   std::optional<mysql::MysqlOptions> migrate;
-  std::vector<SourceConfig>
-      sources;  // the database's own outbox (source "outrider") comes last, unless one of these is it
+  // The database's own outbox (source "outrider") comes last, unless one of these is it.
+  std::vector<SourceConfig> sources;
   Transport transport = Transport::kKafka;
   kafka::KafkaOptions kafka;
   std::vector<std::string> topics{"outbox.event.notification"};
@@ -47,13 +47,15 @@ struct Config {
   struct Relay {
     std::chrono::milliseconds lease{10'000};
     int batch_rows = 500;
+    friend bool operator==(const Relay&, const Relay&) = default;
   } relay;
   struct Delivery {
     std::chrono::milliseconds lease{60'000};
     std::chrono::milliseconds call_deadline{15'000};
-    std::chrono::milliseconds max_age{std::chrono::hours{72}};
-    std::chrono::milliseconds dedupe_memory{std::chrono::hours{24 * 30}};
+    std::chrono::hours max_age{72};
+    std::chrono::hours dedupe_memory{24 * 30};
     int max_in_flight = 256;
+    friend bool operator==(const Delivery&, const Delivery&) = default;
   } delivery;
   std::chrono::milliseconds grace{25'000};  // for what is in flight when the program is told to stop
 };
@@ -69,9 +71,14 @@ struct ConfigReading {
   Config config;
   std::vector<std::string> faults;  // empty: usable
   std::vector<EffectiveSetting> effective;
+  std::vector<std::string> files;  // every file that was read or tried, those of secrets included
 };
 
-// `files` in order, then `environment` ("NAME=value"). Total: any input gives a reading.
-ConfigReading ReadConfig(const std::vector<std::string>& files, const std::vector<std::string>& environment);
+// Total: any input gives a reading.
+ConfigReading ReadConfig(const ConfigInput& input);
+
+// The settings that differ and can't change while the program runs, by name; empty: `next` can be applied (channels,
+// retry and log.level can).
+std::vector<std::string> NeedRestart(const Config& running, const Config& next);
 
 }  // namespace outrider::app

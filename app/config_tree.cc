@@ -5,7 +5,9 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <charconv>
 #include <fstream>
 #include <sstream>
 
@@ -15,6 +17,7 @@ namespace {
 constexpr std::size_t kMaxFileBytes = 1 << 20;
 constexpr int kMaxDepth = 32;
 constexpr std::string_view kPrefix = "OUTRIDER_";
+constexpr std::array<std::string_view, 3> kRootSettings = {"transport", "allow_insecure_targets", "grace"};
 
 std::string Lower(std::string_view text) {
   std::string lower(text);
@@ -80,23 +83,23 @@ void Merge(ConfigValue& base, ConfigValue&& over) {
   }
   for (auto& [key, value] : over.entries) {
     auto found =
-        std::find_if(base.entries.begin(), base.entries.end(), [&](const auto& entry) { return entry.first == key; });
+        std::find_if(base.entries.begin(), base.entries.end(), [&](const auto& entry) { return entry.key == key; });
     if (found == base.entries.end()) {
       base.entries.emplace_back(key, std::move(value));
     } else {
-      Merge(found->second, std::move(value));
+      Merge(found->value, std::move(value));
     }
   }
 }
 
 void ReadFile(const std::string& file, ConfigTree& tree) {
   std::ifstream stream(file, std::ios::binary);
-  if (!stream) {
+  std::string text(kMaxFileBytes + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!stream.is_open() || stream.bad()) {
     tree.faults.push_back(fmt::format("{}: can't be read; does the file exist, and may this user read it?", file));
     return;
   }
-  std::string text(kMaxFileBytes + 1, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(stream.gcount()));
   if (text.size() > kMaxFileBytes) {
     tree.faults.push_back(fmt::format("{}: larger than {} bytes", file, kMaxFileBytes));
@@ -106,9 +109,14 @@ void ReadFile(const std::string& file, ConfigTree& tree) {
     std::istringstream events(text);
     AliasFinder finder;
     YAML::Parser parser(events);
-    parser.HandleNextDocument(finder);
+    int documents = 0;
+    while (parser.HandleNextDocument(finder)) ++documents;
     if (finder.found()) {
       tree.faults.push_back(fmt::format("{}: YAML aliases (*name) are not accepted; write the value out", file));
+      return;
+    }
+    if (documents > 1) {
+      tree.faults.push_back(fmt::format("{}: holds {} YAML documents; give each its own file", file, documents));
       return;
     }
     const YAML::Node node = YAML::Load(text);
@@ -123,46 +131,72 @@ void ReadFile(const std::string& file, ConfigTree& tree) {
   }
 }
 
+// `level` is in lower case; in names of variables `_` stands for every mark that they can't hold.
 bool SameLevel(std::string_view key, std::string_view level) {
   if (key.size() != level.size()) return false;
   for (std::size_t i = 0; i < key.size(); ++i) {
     const char a = static_cast<char>(std::tolower(static_cast<unsigned char>(key[i])));
-    if (a != level[i] && !(a == '-' && level[i] == '_')) return false;
+    if (a != level[i] && !((a == '-' || a == '.') && level[i] == '_')) return false;
   }
   return true;
+}
+
+void TurnInto(ConfigValue& place, ConfigValue::Kind kind, const std::string& origin) {
+  place = ConfigValue{};
+  place.kind = kind;
+  place.origin = origin;
+}
+
+// The value under `level`, made when it isn't there.
+ConfigValue& Descend(ConfigValue& place, const std::string& level, const std::string& origin) {
+  std::size_t index = 0;
+  const auto [end, error] = std::from_chars(level.data(), level.data() + level.size(), index);
+  const bool is_index = error == std::errc{} && end == level.data() + level.size();
+  if (place.kind == ConfigValue::Kind::kList && is_index && index <= place.items.size()) {
+    if (index == place.items.size()) TurnInto(place.items.emplace_back(), ConfigValue::Kind::kNull, origin);
+    return place.items[index];
+  }
+  if (place.kind != ConfigValue::Kind::kMap) TurnInto(place, ConfigValue::Kind::kMap, origin);
+  const auto found = std::find_if(place.entries.begin(), place.entries.end(),
+                                  [&](const auto& entry) { return SameLevel(entry.key, level); });
+  if (found != place.entries.end()) return found->value;
+  ConfigValue& made = place.entries.emplace_back(level, ConfigValue{}).value;
+  made.origin = origin;
+  return made;
+}
+
+void Assign(std::string_view path, std::string_view separator, std::string value, const std::string& origin,
+            ConfigTree& tree) {
+  ConfigValue* place = &tree.root;
+  while (true) {
+    const std::size_t end = path.find(separator);
+    place = &Descend(*place, Lower(path.substr(0, end)), origin);
+    if (end == std::string_view::npos) break;
+    path.remove_prefix(end + separator.size());
+  }
+  TurnInto(*place, ConfigValue::Kind::kScalar, origin);
+  place->scalar = std::move(value);
 }
 
 void ApplyVariable(const std::string& variable, ConfigTree& tree) {
   const std::size_t equals = variable.find('=');
   if (equals == std::string::npos || !variable.starts_with(kPrefix)) return;
   const std::string name = variable.substr(0, equals);
-  std::string_view rest = std::string_view(name).substr(kPrefix.size());
-  if (rest.find("__") == std::string_view::npos) return;
+  const std::string path = Lower(std::string_view(name).substr(kPrefix.size()));
+  const bool is_setting = path.find("__") != std::string::npos ||
+                          std::find(kRootSettings.begin(), kRootSettings.end(), path) != kRootSettings.end();
+  if (is_setting) Assign(path, "__", variable.substr(equals + 1), "environment " + name, tree);
+}
 
-  ConfigValue* place = &tree.root;
-  while (true) {
-    const std::size_t separator = rest.find("__");
-    const std::string level = Lower(rest.substr(0, separator));
-    if (place->kind != ConfigValue::Kind::kMap) {
-      *place = ConfigValue{};
-      place->kind = ConfigValue::Kind::kMap;
-      place->origin = "environment " + name;
-    }
-    auto found = std::find_if(place->entries.begin(), place->entries.end(),
-                              [&](const auto& entry) { return SameLevel(entry.first, level); });
-    if (found == place->entries.end()) {
-      place->entries.emplace_back(level, ConfigValue{});
-      found = std::prev(place->entries.end());
-      found->second.origin = "environment " + name;
-    }
-    place = &found->second;
-    if (separator == std::string_view::npos) break;
-    rest = rest.substr(separator + 2);
+void ApplyAssignment(const std::string& assignment, ConfigTree& tree) {
+  const std::size_t equals = assignment.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    // Not repeated: what stands there may be a secret.
+    tree.faults.push_back("--set: must be section.key=value");
+    return;
   }
-  *place = ConfigValue{};
-  place->kind = ConfigValue::Kind::kScalar;
-  place->scalar = variable.substr(equals + 1);
-  place->origin = "environment " + name;
+  const std::string path = assignment.substr(0, equals);
+  Assign(path, ".", assignment.substr(equals + 1), "flag --set " + path, tree);
 }
 
 }  // namespace
@@ -174,11 +208,14 @@ const ConfigValue* ConfigValue::Find(std::string_view key) const {
   return nullptr;
 }
 
-ConfigTree LoadConfigTree(const std::vector<std::string>& files, const std::vector<std::string>& environment) {
+std::span<const std::string_view> RootSettings() { return kRootSettings; }
+
+ConfigTree LoadConfigTree(const ConfigInput& input) {
   ConfigTree tree;
   tree.root.kind = ConfigValue::Kind::kMap;
-  for (const std::string& file : files) ReadFile(file, tree);
-  for (const std::string& variable : environment) ApplyVariable(variable, tree);
+  for (const std::string& file : input.files) ReadFile(file, tree);
+  for (const std::string& variable : input.environment) ApplyVariable(variable, tree);
+  for (const std::string& assignment : input.assignments) ApplyAssignment(assignment, tree);
   return tree;
 }
 

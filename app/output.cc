@@ -1,8 +1,10 @@
 #include "app/output.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "model/text.h"
@@ -14,28 +16,40 @@ namespace {
 using consumer::AttemptView;
 using consumer::RecordView;
 
-char32_t Decode(std::string_view character) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(character[i]); };
-  if (character.size() == 1) return byte(0);
-  if (character.size() == 2) return ((byte(0) & 0x1FU) << 6U) | (byte(1) & 0x3FU);
-  if (character.size() == 3) return ((byte(0) & 0x0FU) << 12U) | ((byte(1) & 0x3FU) << 6U) | (byte(2) & 0x3FU);
-  return ((byte(0) & 0x07U) << 18U) | ((byte(1) & 0x3FU) << 12U) | ((byte(2) & 0x3FU) << 6U) | (byte(3) & 0x3FU);
+struct Range {
+  char32_t first;
+  char32_t last;
+};
+
+// Unicode's East Asian Width W and F, as blocks; and what is drawn over the character before it. Near enough for
+// padding.
+constexpr Range kWide[] = {{0x1100, 0x115F}, {0x2E80, 0xA4CF}, {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},  {0xFE30, 0xFE6F},
+                           {0xFF00, 0xFF60}, {0xFFE0, 0xFFE6}, {0x1F300, 0x1FAFF}, {0x20000, 0x3FFFD}};
+constexpr Range kOverlaid[] = {{0x0300, 0x036F}, {0x1AB0, 0x1AFF}, {0x20D0, 0x20FF}, {0xFE00, 0xFE0F}};
+
+template <std::size_t size>
+bool IsIn(const Range (&ranges)[size], char32_t code_point) {
+  return std::any_of(std::begin(ranges), std::end(ranges),
+                     [&](Range range) { return code_point >= range.first && code_point <= range.last; });
 }
 
-// Terminal columns: the wide blocks of Unicode's East Asian Width count two. Near enough for padding.
+// Terminal columns.
 std::size_t DisplayWidth(std::string_view text) {
   std::size_t width = 0;
   while (!text.empty()) {
-    const std::string_view character = CutCodePoints(text, 1);
-    const char32_t c = Decode(character);
-    const bool wide = (c >= 0x1100 && c <= 0x115F) || (c >= 0x2E80 && c <= 0xA4CF) || (c >= 0xAC00 && c <= 0xD7A3) ||
-                      (c >= 0xF900 && c <= 0xFAFF) || (c >= 0xFE30 && c <= 0xFE6F) || (c >= 0xFF00 && c <= 0xFF60) ||
-                      (c >= 0x1F300 && c <= 0x1FAFF) || (c >= 0x20000 && c <= 0x3FFFD);
-    width += wide ? 2 : 1;
-    text.remove_prefix(character.size());
+    const char32_t code_point = TakeCodePoint(text);
+    if (!IsIn(kOverlaid, code_point)) width += IsIn(kWide, code_point) ? 2 : 1;
   }
   return width;
 }
+
+std::string Padded(std::string text, std::size_t width) {
+  const std::size_t taken = DisplayWidth(text);
+  text.append(width > taken ? width - taken : 0, ' ');
+  return text;
+}
+
+constexpr std::size_t kVerbWidth = 10;  // "attempt 10"
 
 std::string_view ColourOf(std::string_view status) {
   if (status == "sent") return "\033[32m";
@@ -44,8 +58,12 @@ std::string_view ColourOf(std::string_view status) {
   return "\033[36m";
 }
 
+// A line of a story. What came from elsewhere is made printable here; `what` may hold colours.
 std::string Line(Timestamp at, std::string_view what, std::string_view details) {
-  return fmt::format("  {:<27}  {:<10} {}\n", FormatRfc3339(at), what, details);
+  std::string line = fmt::format("  {:<27}  {}", FormatRfc3339(at), what);
+  if (!details.empty()) line += " " + EscapeUnprintable(details);
+  while (line.back() == ' ') line.pop_back();
+  return line + '\n';
 }
 
 std::string AttemptDetails(const AttemptView& attempt) {
@@ -128,45 +146,50 @@ nlohmann::ordered_json ToJson(const RecordView& record) {
 }  // namespace
 
 std::string Table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths;
-  for (const std::string& cell : header) widths.push_back(DisplayWidth(cell));
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], DisplayWidth(row[i]));
+  std::vector<std::vector<std::string>> lines = {header};
+  for (const std::vector<std::string>& row : rows) {
+    std::vector<std::string>& cells = lines.emplace_back();
+    for (const std::string& cell : row) cells.push_back(EscapeUnprintable(cell));
+  }
+  std::vector<std::size_t> widths(header.size());
+  for (const auto& line : lines) {
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], DisplayWidth(line[i]));
   }
   std::string text;
-  const auto add = [&](const std::vector<std::string>& row) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      text += row[i];
-      if (i + 1 < row.size()) text.append(widths[i] - DisplayWidth(row[i]) + 2, ' ');
-    }
-    text += '\n';
-  };
-  add(header);
-  for (const auto& row : rows) add(row);
+  for (const auto& line : lines) {
+    std::string row;
+    for (std::size_t i = 0; i < line.size(); ++i) row += Padded(line[i], widths[i]) + "  ";
+    while (row.ends_with(' ')) row.pop_back();
+    text += row + '\n';
+  }
   return text;
 }
 
 std::string Story(const RecordView& record, bool colour) {
   const std::string_view status = ToString(record.status);
-  std::string text = fmt::format("{}  channel {}, tenant {}, record {}\n", record.dedupe_key, record.channel,
-                                 record.tenant, record.id);
+  std::string text = EscapeUnprintable(fmt::format("{}  channel {}, tenant {}, record {}", record.dedupe_key,
+                                                   record.channel, record.tenant, record.id)) +
+                     '\n';
   if (record.is_private) text += "  private: recipient and text are not shown\n";
-  if (record.committed_at) text += Line(*record.committed_at, "inserted", fmt::format("event {}", record.event_id));
-  text +=
-      Line(record.created_at, "recorded", fmt::format("{} [{}] @ {}", record.topic, record.partition, record.offset));
-  for (const AttemptView& attempt : record.attempts) {
-    text += Line(attempt.started_at, fmt::format("attempt {}", attempt.attempt_no), AttemptDetails(attempt));
+  if (record.committed_at) {
+    text += Line(*record.committed_at, Padded("inserted", kVerbWidth), fmt::format("event {}", record.event_id));
   }
-  std::string ending = colour ? fmt::format("{}{}\033[0m", ColourOf(status), status) : std::string(status);
-  ending.append(status.size() < 10 ? 10 - status.size() : 0, ' ');
-  std::string details = record.reason;
-  if (!record.provider_message_id.empty())
-    details += (details.empty() ? "" : " ") + ("message id " + record.provider_message_id);
+  text += Line(record.created_at, Padded("recorded", kVerbWidth),
+               fmt::format("{} [{}] @ {}", record.topic, record.partition, record.offset));
+  for (const AttemptView& attempt : record.attempts) {
+    text += Line(attempt.started_at, Padded(fmt::format("attempt {}", attempt.attempt_no), kVerbWidth),
+                 AttemptDetails(attempt));
+  }
+  std::vector<std::string> details;
+  if (!record.reason.empty()) details.push_back(record.reason);
+  if (!record.provider_message_id.empty()) details.push_back("message id " + record.provider_message_id);
   if (record.uncertain)
-    details += fmt::format("{}uncertain: an attempt's answer was lost, so it may have arrived more than once",
-                           details.empty() ? "" : "; ");
-  if (!IsTerminal(record.status)) details += (details.empty() ? "" : "; ") + Waiting(record);
-  text += fmt::format("  {:<27}  {} {}\n", FormatRfc3339(record.sent_at.value_or(record.updated_at)), ending, details);
+    details.emplace_back("uncertain: an attempt's answer was lost, so it may have arrived more than once");
+  if (!IsTerminal(record.status)) details.push_back(Waiting(record));
+  const std::string ending = Padded(std::string(status), kVerbWidth);
+  text += Line(record.sent_at.value_or(record.updated_at),
+               colour ? fmt::format("{}{}\033[0m{}", ColourOf(status), status, ending.substr(status.size())) : ending,
+               fmt::format("{}", fmt::join(details, "; ")));
   return text;
 }
 

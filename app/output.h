@@ -10,6 +10,8 @@
 
 namespace outrider::app {
 
+// A text from elsewhere can't move the cursor or forge a line: control characters are written as \u{hex}.
+
 // Columns padded to the display width of their longest cell (East Asian wide characters count two).
 std::string Table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);
 

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -22,6 +23,7 @@
 #include "metrics/relay_probe.h"
 #include "outbox/kafka_sink.h"
 #include "outbox/relay.h"
+#include "outbox/schema.h"
 #include "platform/crypto/hmac.h"
 #include "platform/http/engine.h"
 #include "platform/http/server.h"
@@ -33,7 +35,7 @@ namespace {
 
 // Claims and recoveries, the settlement writer, one ingest for each source or the group, and one to spare.
 constexpr std::size_t kSpareConnections = 4;
-constexpr std::chrono::milliseconds kRetryStart{1000};
+constexpr std::chrono::milliseconds kWatchPause{1000};
 
 std::string OwnerName() {
   std::string host(256, '\0');
@@ -51,6 +53,10 @@ bool SleepFor(std::chrono::milliseconds wait, std::stop_token stop) {
   return !stop.stop_requested();
 }
 
+std::string CantBeUsed(const mysql::MysqlOptions& database, const Error& error) {
+  return fmt::format("the database {} can't be used: {}; trying again", Describe(database), error.message);
+}
+
 }  // namespace
 
 // The order of members is the order of construction; Stop() runs the other way.
@@ -64,6 +70,7 @@ struct Sidecar::State {
     std::unique_ptr<consumer::Ingest> ingest;  // direct only
     std::unique_ptr<outbox::EventSink> sink;
     std::unique_ptr<outbox::Relay> relay;
+    bool tables_found = false;
     std::jthread thread;
   };
 
@@ -73,9 +80,12 @@ struct Sidecar::State {
   Result<void> StartServer();
   void BuildConsumer();
   Result<void> BuildRelay(const SourceConfig& source);
-  // Waits until the record tables are there, then starts delivery and ingest.
-  void RunConsumer(std::stop_token stop);
-  bool TablesUsable();
+  // Looks for tables and database until stopped, says what is missing, and starts delivery and ingest once they can
+  // work.
+  void Watch(std::stop_token stop);
+  std::string FindRecordTables();
+  std::string FindOutbox(RelayUnit& unit);
+  void StartConsumer();
 
   Config config;
   std::set<Role> roles;
@@ -95,8 +105,10 @@ struct Sidecar::State {
   std::unique_ptr<consumer::KafkaIngest> kafka_ingest;
   std::jthread delivery_thread;
   std::jthread ingest_thread;
-  std::jthread consumer_starter;
   std::vector<std::unique_ptr<RelayUnit>> relays;
+  std::unique_ptr<mysql::MysqlConnection> database;  // the watch's own
+  bool records_found = false;
+  std::jthread watch;
 };
 
 Result<void> Sidecar::State::StartServer() {
@@ -112,7 +124,11 @@ Result<void> Sidecar::State::StartServer() {
 }
 
 void Sidecar::State::BuildConsumer() {
-  pool = std::make_unique<mysql::MysqlPool>(config.database, config.sources.size() + kSpareConnections);
+  // A connection that hangs must be given up while there is still time to settle over another one.
+  mysql::MysqlOptions pool_options = config.database;
+  pool_options.io_timeout = std::clamp(std::chrono::duration_cast<std::chrono::seconds>(config.delivery.lease / 4),
+                                       std::chrono::seconds{1}, pool_options.io_timeout);
+  pool = std::make_unique<mysql::MysqlPool>(pool_options, config.sources.size() + kSpareConnections);
   http::HttpEngineOptions engine_options;
   engine_options.policy = {config.allow_insecure_targets, config.allow_insecure_targets};
   engine_options.max_in_flight = static_cast<std::size_t>(config.delivery.max_in_flight);
@@ -124,7 +140,7 @@ void Sidecar::State::BuildConsumer() {
   options.owner = owner;
   options.lease = config.delivery.lease;
   options.call_deadline = config.delivery.call_deadline;
-  options.max_age = std::chrono::duration_cast<std::chrono::hours>(config.delivery.max_age);
+  options.max_age = config.delivery.max_age;
   options.max_in_flight = static_cast<std::size_t>(config.delivery.max_in_flight);
   delivery = std::make_unique<consumer::Delivery>(options, *pool, *sender, clock, delivery_probe, health, log);
 }
@@ -134,9 +150,8 @@ Result<void> Sidecar::State::BuildRelay(const SourceConfig& source) {
   unit->source = source;
   unit->probe = std::make_unique<RelayProbe>(registry, source.name);
   if (direct()) {
-    unit->ingest = std::make_unique<consumer::Ingest>(
-        *pool, *sender, ingest_probe, log,
-        consumer::IngestOptions{std::chrono::duration_cast<std::chrono::hours>(config.delivery.dedupe_memory)});
+    unit->ingest = std::make_unique<consumer::Ingest>(*pool, *sender, ingest_probe, log,
+                                                      consumer::IngestOptions{config.delivery.dedupe_memory});
     unit->sink = std::make_unique<DirectSink>(source.name, *unit->ingest, *delivery);
   } else {
     auto sink = outbox::KafkaSink::Create(config.kafka);
@@ -155,32 +170,57 @@ Result<void> Sidecar::State::BuildRelay(const SourceConfig& source) {
   return {};
 }
 
-bool Sidecar::State::TablesUsable() {
-  Result<mysql::MysqlPool::Lease> connection = pool->Acquire();
-  std::string why;
-  if (!connection) {
-    why = fmt::format("the database {} can't be used: {}; trying again", Describe(config.database),
-                      connection.error().message);
-  } else if (const auto missing = consumer::MissingTables(**connection); !missing) {
-    why = fmt::format("the database {} can't be used: {}; trying again", Describe(config.database),
-                      missing.error().message);
-  } else if (!missing->empty()) {
-    why = fmt::format("{}", fmt::join(*missing, "; "));
+// Empty when the tables that the roles need are there.
+std::string Sidecar::State::FindRecordTables() {
+  if (database == nullptr || !database->healthy() || !database->Ping()) {
+    database.reset();
+    auto opened = mysql::MysqlConnection::Open(config.database);
+    if (!opened) return CantBeUsed(config.database, opened.error());
+    database = std::move(*opened);
   }
-  if (why.empty()) return true;
-  if (why != health.why_not_ready()) log.Warn("start.waits", {{"why", why}});
-  health.SetReady(false, why);
-  health.SetPart("delivery", false, why);
-  return false;
+  if (records_found) return "";
+  const auto missing = consumer::MissingTables(*database);
+  if (!missing) return CantBeUsed(config.database, missing.error());
+  records_found = missing->empty();
+  return fmt::format("{}", fmt::join(*missing, "; "));
 }
 
-void Sidecar::State::RunConsumer(std::stop_token stop) {
-  while (!TablesUsable()) {
-    if (!SleepFor(kRetryStart, stop)) return;
-  }
-  if (stop.stop_requested()) return;
-  health.SetReady(true);
-  log.Info("start.ready", {{"database", Describe(config.database)}, {"owner", owner}});
+std::string Sidecar::State::FindOutbox(RelayUnit& unit) {
+  if (unit.tables_found) return "";
+  auto opened = mysql::MysqlConnection::Open(unit.source.database);
+  if (!opened) return CantBeUsed(unit.source.database, opened.error());
+  const auto missing = outbox::MissingTables(**opened, unit.source.table);
+  if (!missing) return CantBeUsed(unit.source.database, missing.error());
+  unit.tables_found = missing->empty();
+  return missing->empty() ? "" : fmt::format("source {}: {}", unit.source.name, fmt::join(*missing, "; "));
+}
+
+void Sidecar::State::Watch(std::stop_token stop) {
+  std::string said = "starting";
+  do {
+    std::string why;
+    // Once the tables were there, an outage of the database makes only the api role unready.
+    if ((Has(Role::kConsumer) && !records_found) || Has(Role::kApi)) why = FindRecordTables();
+    if (Has(Role::kConsumer) && records_found) StartConsumer();
+    for (const auto& unit : relays) {
+      if (stop.stop_requested()) return;
+      if (const std::string fault = FindOutbox(*unit); why.empty()) why = fault;
+    }
+    if (why != said) {
+      if (why.empty()) {
+        log.Info("run.ready", {{"database", Describe(config.database)}, {"owner", owner}});
+      } else {
+        log.Warn("run.waits", {{"why", why}});
+      }
+      health.SetReady(why.empty(), why);
+      said = why;
+    }
+    if (Has(Role::kConsumer) && !records_found) health.SetPart("delivery", false, why);
+  } while (SleepFor(kWatchPause, stop));
+}
+
+void Sidecar::State::StartConsumer() {
+  if (delivery_thread.joinable()) return;
   delivery_thread = std::jthread([this](std::stop_token token) { delivery->Run(token, config.grace); });
   if (direct()) {
     std::vector<kafka::TopicPartition> shards;
@@ -192,9 +232,8 @@ void Sidecar::State::RunConsumer(std::stop_token stop) {
   options.kafka = config.kafka;
   options.group = config.group;
   options.topics = config.topics;
-  ingest = std::make_unique<consumer::Ingest>(
-      *pool, *sender, ingest_probe, log,
-      consumer::IngestOptions{std::chrono::duration_cast<std::chrono::hours>(config.delivery.dedupe_memory)});
+  ingest = std::make_unique<consumer::Ingest>(*pool, *sender, ingest_probe, log,
+                                              consumer::IngestOptions{config.delivery.dedupe_memory});
   kafka_ingest = std::make_unique<consumer::KafkaIngest>(options, *ingest, *delivery, ingest_probe, health, log);
   ingest_thread = std::jthread([this](std::stop_token token) { kafka_ingest->Run(token); });
 }
@@ -204,7 +243,7 @@ Sidecar::Sidecar(Config config, std::set<Role> roles, Log& log)
 
 Sidecar::~Sidecar() { Stop(); }
 
-Result<void> Sidecar::Start() {
+Result<void> Sidecar::Listen() {
   State& state = *state_;
   if (state.config.allow_insecure_targets) {
     state.log.Warn("config.insecure_targets",
@@ -213,22 +252,31 @@ Result<void> Sidecar::Start() {
                      "as targets; meant for tests only"}});
   }
   state.health.SetReady(false, "starting");
-  if (Result<void> started = state.StartServer(); !started) return started;
-  if (state.Has(Role::kConsumer)) {
-    state.BuildConsumer();
-    state.consumer_starter = std::jthread([this](std::stop_token stop) { state_->RunConsumer(stop); });
-  } else {
-    state.health.SetReady(true);
-  }
+  return state.StartServer();
+}
+
+void Sidecar::Wait(const std::string& why) { state_->health.SetReady(false, why); }
+
+Result<void> Sidecar::Start() {
+  State& state = *state_;
+  if (state.Has(Role::kConsumer)) state.BuildConsumer();
   if (state.Has(Role::kRelay)) {
     for (const SourceConfig& source : state.config.sources) {
       if (Result<void> built = state.BuildRelay(source); !built) return built;
     }
-    for (const auto& unit : state.relays) {
-      unit->thread = std::jthread([relay = unit->relay.get()](std::stop_token stop) { relay->Run(stop); });
-    }
   }
+  for (const auto& unit : state.relays) {
+    unit->thread = std::jthread([relay = unit->relay.get()](std::stop_token stop) { relay->Run(stop); });
+  }
+  state.watch = std::jthread([&state](std::stop_token stop) { state.Watch(stop); });
   return {};
+}
+
+void Sidecar::Apply(const Config& next) {
+  State& state = *state_;
+  if (state.sender == nullptr) return;
+  state.sender->SetChannels(next.channels);
+  state.delivery->Stored();  // what was parked for a channel that is there now needn't wait for the next scan
 }
 
 void Sidecar::Stop() {
@@ -237,10 +285,11 @@ void Sidecar::Stop() {
     thread.request_stop();
     if (thread.joinable()) thread.join();
   };
+  state.watch.request_stop();
   for (const auto& unit : state.relays) unit->thread.request_stop();
+  end(state.watch);
   for (const auto& unit : state.relays) end(unit->thread);
   state.relays.clear();
-  end(state.consumer_starter);
   end(state.ingest_thread);
   state.kafka_ingest.reset();
   state.ingest.reset();
@@ -251,7 +300,5 @@ void Sidecar::Stop() {
   state.pool.reset();
   state.server.reset();
 }
-
-std::uint16_t Sidecar::port() const { return state_->server ? state_->server->port() : 0; }
 
 }  // namespace outrider::app

@@ -1,12 +1,16 @@
-// Delivery: claims what is due, sends it, settles what came of it. The scanner, the executor and the settlement writer behind one door.
+// Delivery: claims what is due, sends it, settles what came of it. The scanner, the executor and the settlement writer
+// behind one door.
 //
-// A record is claimed by a conditional update (status, version, due, no earlier unfinished record of its ordering key), which writes
-// `sending`, the attempt number and a lease; it is sent through the Sender after one more look at the lease right before the bytes
-// leave; the outcome is settled by a conditional update on the same version, in batches that wait at most 10 ms for company. A
-// settlement that finds another version changes nothing and is counted. Expired leases are recovered: failed, and uncertain.
+// A record is claimed by a conditional update (status, version, due, no earlier unfinished record of its ordering key),
+// which writes `sending`, the attempt number and a lease; it is sent through the Sender after one more look at the
+// lease right before the bytes leave; the outcome is settled by a conditional update on the same version, in batches
+// that wait at most 10 ms for company. A settlement that finds another version changes nothing and is counted. Expired
+// leases are recovered: failed, and uncertain.
 //
-// Threads: a scanner and a settlement writer of its own, the engine's for callbacks. On a crash claimed records stay `sending` until
-// their lease ends; then any process recovers them as uncertain.
+// Threads: Run() is the scanner's; a settlement writer of its own; the engine's for callbacks. Assigned(), Revoked()
+// and Stored() from any, without waiting for the database. Lifetime: longer than the HTTP engine's, whose end ends what
+// is in flight; the destructor writes what is left if the database takes it at once. On a crash claimed records stay
+// `sending` until their lease ends; then any process recovers them as uncertain.
 #pragma once
 
 #include <chrono>
@@ -26,20 +30,21 @@
 namespace outrider::consumer {
 
 struct DeliveryOptions {
-  std::string owner;                                  // unique per process
-  std::chrono::milliseconds lease{60'000};            // of a claimed record; longer than call_deadline
+  std::string owner;                        // unique per process
+  std::chrono::milliseconds lease{60'000};  // of a claimed record; longer than call_deadline
   std::chrono::milliseconds shard_lease{10'000};
   std::chrono::milliseconds call_deadline{15'000};
-  std::chrono::milliseconds scan_idle{500};           // between scans that found nothing (Stored() wakes it at once)
-  std::chrono::hours max_age{72};                     // of a held or parked record, then dead: held_too_long
+  std::chrono::milliseconds scan_idle{500};  // between scans that found nothing (Stored() wakes it at once)
+  std::chrono::milliseconds sweep{1'000};    // between looks for expired leases, parked records, shards
+  std::chrono::hours max_age{72};            // of a held or parked record, then dead: held_too_long
   std::size_t max_in_flight = 256;
   std::size_t scan_batch = 200;
 };
 
 class Delivery final : public ShardOwner {
  public:
-  Delivery(DeliveryOptions options, mysql::MysqlPool& pool, providers::Sender& sender, const Clock& clock, DeliveryProbe& probe, Health& health,
-           Log& log);
+  Delivery(DeliveryOptions options, mysql::MysqlPool& pool, providers::Sender& sender, const Clock& clock,
+           DeliveryProbe& probe, Health& health, Log& log);
   ~Delivery() override;
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
@@ -56,8 +61,8 @@ class Delivery final : public ShardOwner {
   };
   // One scan; sends are started, not awaited.
   Result<Round> ScanOnce();
-  // Scans until stopped, then drains: no new claims, waits up to `grace` for sends in flight, settles them, returns claims that never
-  // left, gives the shards back.
+  // Scans until stopped, then drains: no new claims, waits up to `grace` for sends in flight, settles them, returns
+  // claims that never left, gives the shards back.
   void Run(std::stop_token stop, std::chrono::milliseconds grace);
 
  private:

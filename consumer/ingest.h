@@ -1,18 +1,18 @@
 // Ingest: a batch of events becomes records, once each.
 //
-// One transaction a batch: new keys become `pending` records, copies are counted and change nothing, events without structure go to
-// `rejected_events` with every fault, the partitions' progress is recorded. Structure alone rejects; an unknown channel is recorded and
-// parked. When Store() returns, the batch is durable and its offsets may be committed.
+// One transaction a batch: new keys become `pending` records, copies are counted and change nothing, events without
+// structure go to `rejected_events` with every fault, the partitions' progress is recorded. Structure alone rejects; an
+// unknown channel is recorded and parked. What the server refuses to store for its contents is found by halving the
+// batch, and rejected. When Store() returns, the batch is durable and its offsets may be committed.
 //
-// Threads: one call at a time per object; several objects (and processes) may run at once, the unique dedupe hash decides. On a crash
-// the batch isn't there or is there whole; it comes again and its copies are counted.
+// Threads: one call at a time per object; several objects (and processes) may run at once, the unique dedupe hash
+// decides. On a crash the batch isn't there or is there whole; it comes again and changes nothing, counters included.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <span>
-#include <string>
-#include <vector>
 
 #include "metrics/ingest_probe.h"
 #include "metrics/log.h"
@@ -25,28 +25,34 @@
 namespace outrider::consumer {
 
 struct IngestOptions {
-  std::chrono::hours dedupe_memory{24 * 30};  // older events are kept back: reason older_than_dedupe_memory
+  std::chrono::hours dedupe_memory{24 *
+                                   30};  // older events of unknown keys are kept back: reason older_than_dedupe_memory
 };
 
+// Every event of a batch is in exactly one of these.
 struct IngestCounts {
   std::size_t recorded = 0;
-  std::size_t duplicates = 0;
-  std::size_t conflicts = 0;
+  std::size_t duplicates = 0;  // the key is known: the same event id, or the same content
+  std::size_t conflicts = 0;   // the key is known with another event id and another content
   std::size_t rejected = 0;
+  std::size_t repeated = 0;  // read again at a position that was durable before: counted then, and in no metric now
 };
 
 class Ingest final {
  public:
   Ingest(mysql::MysqlPool& pool, const providers::Sender& sender, IngestProbe& probe, Log& log, IngestOptions options);
-  // kUnavailable, kUnknown: call again with the same batch (repeating is harmless).
+  ~Ingest();
+  Ingest(const Ingest&) = delete;
+  Ingest& operator=(const Ingest&) = delete;
+
+  // REQUIRES: events of one Kafka partition in the order of their offsets. kUnavailable, kUnknown: call again with the
+  // same batch (repeating is harmless; after a commit whose answer was lost the repetition gives that commit's counts).
+  // kInvalid: the tables or this account's rights are at fault; the same call may succeed once that is mended.
   Result<IngestCounts> Store(std::span<const Event> events);
 
  private:
-  mysql::MysqlPool& pool_;
-  const providers::Sender& sender_;
-  IngestProbe& probe_;
-  Log& log_;
-  IngestOptions options_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace outrider::consumer

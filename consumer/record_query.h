@@ -1,5 +1,5 @@
-// RecordQuery: what people ask of the records (`show`, `ls`, the API). Reads only; every search goes by a named index and by pages.
-// Bodies and recipients of private records are never given out. Threads: the connection's.
+// RecordQuery: what people ask of the records (`show`, `ls`, the API). Reads only; every search goes by a named index
+// and by pages. Bodies and recipients of private records are never given out. Threads: the connection's.
 #pragma once
 
 #include <cstdint>
@@ -41,13 +41,13 @@ struct RecordView {
   std::vector<AttemptView> attempts;  // filled by FindByKey only
 };
 
-// All records of that dedupe key (several tenants and channels may share it), with their attempts.
+// The records of that dedupe key (several tenants and channels may share it; the 1000 oldest), with their attempts.
 Result<std::vector<RecordView>> FindByKey(mysql::MysqlConnection& connection, std::string_view dedupe_key);
 
 struct ListFilter {
   std::optional<DeliveryStatus> status;
   std::optional<std::int64_t> before_id;  // keyset: the last id of the page before
-  std::size_t limit = 50;
+  std::size_t limit = 50;                 // at most 1000
 };
 // Newest first.
 Result<std::vector<RecordView>> ListRecords(mysql::MysqlConnection& connection, const ListFilter& filter);

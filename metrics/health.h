@@ -1,8 +1,8 @@
 // Health: is the process alive, may it serve, and what of it delivers (design.md 3.5).
 //
-// Loops beat; a loop that is silent for longer than it promised makes /healthz fail. Parts say in words whether they deliver;
-// that is /readyz?verbose and never makes /readyz fail, because an outage of the broker or a vendor must not take this process
-// out of service. Threads: safe from several. Nothing is kept on a crash.
+// Loops beat; a loop that is silent for longer than it promised makes /healthz fail. Parts say in words whether they
+// deliver; that is /readyz?verbose and never makes /readyz fail, because an outage of the broker or a vendor must not
+// take this process out of service. Threads: safe from several. Nothing is kept on a crash.
 #pragma once
 
 #include <chrono>

@@ -42,42 +42,9 @@ std::string TimeOfLine() {
   return fmt::format("{}.{:03}Z", std::string_view(whole).substr(0, whole.size() - 1), (now - second).count());
 }
 
-// Code points that end a line, move the cursor or turn the direction of writing: data could forge or hide text with
-// them.
-bool IsDangerous(std::uint32_t code_point) {
-  return code_point < 0x20 || (code_point >= 0x7f && code_point < 0xa0) ||
-         (code_point >= 0x200b && code_point <= 0x200f) || (code_point >= 0x2028 && code_point <= 0x202e) ||
-         (code_point >= 0x2066 && code_point <= 0x2069) || code_point == 0xfeff;
-}
-
-// REQUIRES: well-formed UTF-8. Moves `at` behind the code point.
-std::uint32_t TakeCodePoint(std::string_view text, std::size_t& at) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(text[i])); };
-  const std::uint32_t first = byte(at++);
-  if (first < 0x80) return first;
-  const int more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
-  std::uint32_t code_point = first & (0x3fu >> more);
-  for (int i = 0; i < more; ++i) code_point = (code_point << 6) | (byte(at++) & 0x3f);
-  return code_point;
-}
-
-// Well-formed and without dangerous code points; the escape is written so that text and JSON show the same.
 std::string Clean(std::string_view text) {
   const bool cut = text.size() > kMaxValue;
-  const std::string whole = SanitizeUtf8(cut ? CutBytes(text, kMaxValue) : text);
-  std::string clean;
-  clean.reserve(whole.size());
-  for (std::size_t at = 0; at < whole.size();) {
-    const std::size_t start = at;
-    const std::uint32_t code_point = TakeCodePoint(whole, at);
-    if (code_point == '\n') {
-      clean += "\\n";
-    } else if (IsDangerous(code_point)) {
-      clean += fmt::format("\\u{{{:x}}}", code_point);
-    } else {
-      clean.append(whole, start, at - start);
-    }
-  }
+  std::string clean = EscapeUnprintable(cut ? CutBytes(text, kMaxValue) : text);
   if (cut) clean += "...";
   return clean;
 }

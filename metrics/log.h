@@ -1,8 +1,9 @@
 // Log: one line per decision, for people (text) or machines (JSON), on stderr.
 //
-// A line is an event name and fields ("record.settled channel=ops-alerts dedupe_key=order-1 status=sent"). The dedupe key always,
-// the message's text never; secrets have no way in, because a field is made of plain values only. Control characters are
-// escaped, so data can't forge a line. Threads: safe from several. On a crash at most the lines being written are lost.
+// A line is an event name and fields ("record.settled channel=ops-alerts dedupe_key=order-1 status=sent"). The dedupe
+// key always, the message's text never; secrets have no way in, because a field is made of plain values only. Control
+// characters are escaped, so data can't forge a line. Threads: safe from several. On a crash at most the lines being
+// written are lost.
 #pragma once
 
 #include <concepts>
@@ -41,10 +42,18 @@ class Log final {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  void Debug(std::string_view event, std::initializer_list<LogField> fields = {}) { Write(LogLevel::kDebug, event, fields); }
-  void Info(std::string_view event, std::initializer_list<LogField> fields = {}) { Write(LogLevel::kInfo, event, fields); }
-  void Warn(std::string_view event, std::initializer_list<LogField> fields = {}) { Write(LogLevel::kWarn, event, fields); }
-  void Error(std::string_view event, std::initializer_list<LogField> fields = {}) { Write(LogLevel::kError, event, fields); }
+  void Debug(std::string_view event, std::initializer_list<LogField> fields = {}) {
+    Write(LogLevel::kDebug, event, fields);
+  }
+  void Info(std::string_view event, std::initializer_list<LogField> fields = {}) {
+    Write(LogLevel::kInfo, event, fields);
+  }
+  void Warn(std::string_view event, std::initializer_list<LogField> fields = {}) {
+    Write(LogLevel::kWarn, event, fields);
+  }
+  void Error(std::string_view event, std::initializer_list<LogField> fields = {}) {
+    Write(LogLevel::kError, event, fields);
+  }
   void Write(LogLevel level, std::string_view event, std::initializer_list<LogField> fields);
   void SetLevel(LogLevel level);
 

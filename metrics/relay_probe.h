@@ -24,7 +24,7 @@ class RelayProbe final {
   void InsertToPublish(std::chrono::microseconds age);  // from the row's created_at to the acknowledgement
   void Leading(bool leader);
   void TookOver();
-  void LostLease();            // a write of ours was fenced off
+  void LostLease();  // a write of ours was fenced off
   void MovedToDead(std::size_t rows);
   void Backlog(std::size_t rows_capped, std::optional<Timestamp> oldest, Timestamp probed_at);
 

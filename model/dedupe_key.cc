@@ -43,6 +43,14 @@ Digest DedupeHash(std::string_view tenant, std::string_view channel, std::string
   return Sha256(bytes);
 }
 
+Digest OrderingHash(std::string_view tenant, std::string_view channel, std::string_view ordering_key) {
+  std::string bytes;
+  AppendPart(bytes, tenant);
+  AppendPart(bytes, channel);
+  AppendPart(bytes, ordering_key);
+  return Sha256(bytes);
+}
+
 std::string TumblingWindowKey(long long user_id, std::string_view type, Timestamp at, std::chrono::seconds window) {
   if (HasNoKey(user_id, type, at, window)) return "";
   const auto start = WindowStart(at, window, std::chrono::sys_seconds{});

@@ -16,6 +16,8 @@ namespace outrider {
 
 // SHA-256 over (8-byte big-endian length, bytes) of tenant, channel and trimmed key.
 Digest DedupeHash(std::string_view tenant, std::string_view channel, std::string_view dedupe_key);
+// The same over tenant, channel and ordering key, which isn't trimmed: whose turn is decided among equals of it.
+Digest OrderingHash(std::string_view tenant, std::string_view channel, std::string_view ordering_key);
 
 // Builder A (requirements.md S3-34): "{user}:{type}:{floor(unix / window)}". Empty for user <= 0, a blank type, a zero
 // time or a window below one second.

@@ -19,14 +19,14 @@ enum class DeliveryEvent {
   kNotNow,             // not taken, attempts left
   kAttemptsExhausted,  // not taken (or lease expired), none left
   kHeld,               // the channel is at fault, not the message: no attempt spent
-  kHeldTooLong,        // held for longer than max_age
+  kHeldTooLong,        // held, or parked before its first claim, for longer than max_age
   kUnreachable,        // the recipient can't or mustn't receive, or the channel is off
   kLeaseExpired,       // its sender vanished: failed, and uncertain if bytes may have left
   kExpired,            // expires_at has passed
   kQuotaUsedUp,
   kCancelled,      // by a person
   kRescheduled,    // parked, released, rescheduled, re-prioritised
-  kUncertainHeld,  // in doubt, and the policy is to hold
+  kUncertainHeld,  // failed and in doubt, and the policy is to hold
   kReplayed,       // by a person
   kReopened,       // by a different event with the same key, where the channel allows it
   kDiscarded,      // by a person
@@ -47,11 +47,10 @@ inline constexpr std::array kTransitions = {
     Transition{DeliveryStatus::kSending, DeliveryEvent::kAttemptsExhausted, DeliveryStatus::kDead},
     Transition{DeliveryStatus::kSending, DeliveryEvent::kHeld, DeliveryStatus::kFailed},
     Transition{DeliveryStatus::kSending, DeliveryEvent::kHeldTooLong, DeliveryStatus::kDead},
+    Transition{DeliveryStatus::kPending, DeliveryEvent::kHeldTooLong, DeliveryStatus::kDead},
+    Transition{DeliveryStatus::kFailed, DeliveryEvent::kHeldTooLong, DeliveryStatus::kDead},
     Transition{DeliveryStatus::kSending, DeliveryEvent::kUnreachable, DeliveryStatus::kSkipped},
     Transition{DeliveryStatus::kSending, DeliveryEvent::kLeaseExpired, DeliveryStatus::kFailed},
-    Transition{DeliveryStatus::kSending, DeliveryEvent::kUncertainHeld, DeliveryStatus::kDead},
-    Transition{DeliveryStatus::kPending, DeliveryEvent::kUnreachable, DeliveryStatus::kSkipped},
-    Transition{DeliveryStatus::kFailed, DeliveryEvent::kUnreachable, DeliveryStatus::kSkipped},
     Transition{DeliveryStatus::kPending, DeliveryEvent::kExpired, DeliveryStatus::kSkipped},
     Transition{DeliveryStatus::kFailed, DeliveryEvent::kExpired, DeliveryStatus::kSkipped},
     Transition{DeliveryStatus::kPending, DeliveryEvent::kQuotaUsedUp, DeliveryStatus::kSkipped},
@@ -60,8 +59,6 @@ inline constexpr std::array kTransitions = {
     Transition{DeliveryStatus::kFailed, DeliveryEvent::kCancelled, DeliveryStatus::kSkipped},
     Transition{DeliveryStatus::kPending, DeliveryEvent::kRescheduled, DeliveryStatus::kPending},
     Transition{DeliveryStatus::kFailed, DeliveryEvent::kRescheduled, DeliveryStatus::kFailed},
-    Transition{DeliveryStatus::kPending, DeliveryEvent::kHeldTooLong, DeliveryStatus::kDead},
-    Transition{DeliveryStatus::kFailed, DeliveryEvent::kHeldTooLong, DeliveryStatus::kDead},
     Transition{DeliveryStatus::kFailed, DeliveryEvent::kUncertainHeld, DeliveryStatus::kDead},
     Transition{DeliveryStatus::kDead, DeliveryEvent::kReplayed, DeliveryStatus::kPending},
     Transition{DeliveryStatus::kSkipped, DeliveryEvent::kReplayed, DeliveryStatus::kPending},

@@ -397,6 +397,15 @@ RequestReading ParseRequest(std::string_view payload) {
   }
   reading.content_hash = Sha256(Dump(*tree.json));
   RequestReader(*tree.json).Read(reading);
+  // A record keeps ToJson's form and reads it back, so that must pass too. Numbers grow when they are written out: 1e14
+  // becomes 100000000000000.0, which is the worst of them.
+  if (reading.request && payload.size() > kMaxPayloadBytes / 8) {
+    if (const auto size = ToJson(*reading.request).size(); size > kMaxPayloadBytes) {
+      reading.faults.push_back({"", fmt::format("has {} bytes once its numbers are written out; at most {} are allowed",
+                                                size, kMaxPayloadBytes)});
+      reading.request.reset();
+    }
+  }
   return reading;
 }
 

@@ -4,9 +4,10 @@
 // to search for. A value; not wiped from memory on destruction (core dumps are switched off by the program instead).
 #pragma once
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace outrider {

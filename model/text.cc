@@ -1,5 +1,7 @@
 #include "model/text.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cstdint>
 
@@ -46,6 +48,12 @@ std::size_t StepLength(std::string_view text) {
   return length == 0 ? 1 : length;
 }
 
+bool IsUnprintable(char32_t code_point) {
+  return code_point < 0x20 || (code_point >= 0x7F && code_point < 0xA0) ||
+         (code_point >= 0x200B && code_point <= 0x200F) || (code_point >= 0x2028 && code_point <= 0x202E) ||
+         (code_point >= 0x2066 && code_point <= 0x2069) || code_point == 0xFEFF;
+}
+
 }  // namespace
 
 bool IsValidUtf8(std::string_view text) {
@@ -72,6 +80,36 @@ std::size_t CountCodePoints(std::string_view text) {
   std::size_t count = 0;
   for (; !text.empty(); ++count) text.remove_prefix(StepLength(text));
   return count;
+}
+
+char32_t TakeCodePoint(std::string_view& text) {
+  const std::size_t length = CodePointLength(text);
+  char32_t code_point = 0xFFFD;
+  if (length == 1) {
+    code_point = ByteAt(text, 0);
+  } else if (length > 1) {
+    code_point = ByteAt(text, 0) & (0xFFU >> (length + 1));
+    for (std::size_t i = 1; i < length; ++i) code_point = (code_point << 6U) | (ByteAt(text, i) & 0x3FU);
+  }
+  text.remove_prefix(length == 0 ? 1 : length);
+  return code_point;
+}
+
+std::string EscapeUnprintable(std::string_view text) {
+  std::string escaped;
+  escaped.reserve(text.size());
+  while (!text.empty()) {
+    const std::string_view before = text;
+    const char32_t code_point = TakeCodePoint(text);
+    if (code_point == '\n') {
+      escaped += "\\n";
+    } else if (IsUnprintable(code_point)) {
+      escaped += fmt::format("\\u{{{:x}}}", static_cast<std::uint32_t>(code_point));
+    } else {
+      escaped += SanitizeUtf8(before.substr(0, before.size() - text.size()));
+    }
+  }
+  return escaped;
 }
 
 std::string_view CutCodePoints(std::string_view text, std::size_t limit) {

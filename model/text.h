@@ -16,6 +16,11 @@ bool IsValidUtf8(std::string_view text);
 std::string SanitizeUtf8(std::string_view text);
 // Code points; each bad byte counts as one.
 std::size_t CountCodePoints(std::string_view text);
+// The first code point of `text`, U+FFFD for a bad byte, which it is taken off. REQUIRES: `text` isn't empty.
+char32_t TakeCodePoint(std::string_view& text);
+// Well-formed, and every code point that ends a line, moves the cursor or turns the direction of writing written as
+// \u{hex} (a line feed as \n): data can't forge a line of a log or a terminal.
+std::string EscapeUnprintable(std::string_view text);
 // The longest prefix of at most `limit` code points; no ellipsis.
 std::string_view CutCodePoints(std::string_view text, std::size_t limit);
 // The longest prefix of at most `limit` bytes that ends at a code point's border.

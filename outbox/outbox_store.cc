@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "model/text.h"
+#include "platform/failpoint/failpoint.h"
 
 namespace outrider::outbox {
 namespace {
@@ -125,6 +126,7 @@ Result<std::size_t> OutboxStore::Settle(mysql::MysqlConnection& connection, cons
                                         std::uint64_t epoch, const Settlement& settlement) const {
   if (auto begun = connection.Begin(); !begun) return std::unexpected(begun.error());
   auto deleted = SettleInside(connection, lease, epoch, settlement);
+  if (auto failed = PassFailpoint(Failpoint::kRelayBeforeCommit)) deleted = std::unexpected(*failed);
   if (!deleted) {
     connection.Rollback();
     return deleted;

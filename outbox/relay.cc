@@ -14,6 +14,7 @@
 #include "outbox/outbox_lease.h"
 #include "outbox/outbox_store.h"
 #include "outbox/schema.h"
+#include "platform/failpoint/failpoint.h"
 
 namespace outrider::outbox {
 namespace {
@@ -383,6 +384,7 @@ Publication Relay::State::Publish(const std::vector<OutboxRow>& rows, std::stop_
       if (taken) {
         waiting.emplace(row.seq, &row);
         submitted = true;
+        PassFailpoint(Failpoint::kRelayAfterProduce);
       } else if (taken.error().code == ErrorCode::kInvalid) {
         probe.PublishFailed("poison");
         outcome.settlement.dead.push_back({row.seq, "cannot_be_published", taken.error().message});
@@ -424,6 +426,7 @@ Result<void> Relay::State::Settle(Settlement settlement, Round& round) {
     if (deleted.error().code != ErrorCode::kUnknown) unsettled = std::move(settlement);
     return std::unexpected(deleted.error());
   }
+  PassFailpoint(Failpoint::kRelayAfterCommit);
   renewed_at = now;
   round.deleted += *deleted;
   round.moved_to_dead += settlement.dead.size();
@@ -463,9 +466,11 @@ Result<Relay::Round> Relay::State::Turn(std::stop_token stop) {
   round.read = rows->size();
   if (rows->empty()) return round;
   probe.Read(rows->size());
+  if (auto failed = PassFailpoint(Failpoint::kRelayAfterRead)) return std::unexpected(*failed);
 
   Publication outcome = Publish(*rows, stop);
   round.published = outcome.settlement.stored.size();
+  PassFailpoint(Failpoint::kRelayAfterAck);
   if (!outcome.lost_lease && !outcome.settlement.empty()) {
     if (auto settled = Settle(std::move(outcome.settlement), round); !settled) return std::unexpected(settled.error());
   }

@@ -33,6 +33,7 @@ struct ChannelSettings {
   OnUncertain on_uncertain = OnUncertain::kRetry;
   std::set<DeliveryStatus> reopen;      // finished states that a different event with the same key re-opens
   bool allow_insecure_targets = false;  // plain http and private addresses as targets: for tests
+  friend bool operator==(const ChannelSettings&, const ChannelSettings&) = default;
 };
 
 }  // namespace outrider::providers

@@ -149,6 +149,7 @@ void ClassifyByStatus(int status, SendOutcome& outcome) {
     outcome.detail = fmt::format("HTTP {} without a readable code; whether the message was taken is unknown", status);
   } else if (status == 429) {
     outcome.verdict = SendVerdict::kNotNow;
+    outcome.throttled = true;
     outcome.detail = "HTTP 429: too many requests";
   } else if (status < 400) {
     outcome.verdict = SendVerdict::kChannelDown;
@@ -222,6 +223,7 @@ void ClassifyByCode(const CodeField& code, const std::string& message, int statu
   if (const FeishuBotCode* row = FindCode(code.value, message)) {
     outcome.verdict = row->verdict;
     outcome.reason = fmt::format("feishu_{}", row->code);
+    outcome.throttled = row->throttled;
     outcome.alert = row->alert;
     outcome.downgrade = row->downgrade;
     outcome.detail = fmt::format("{} (code {}{})", row->meaning, row->code, words);

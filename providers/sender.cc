@@ -6,7 +6,6 @@
 #include <shared_mutex>
 #include <utility>
 
-#include "providers/channel_limiter.h"
 #include "providers/provider_table.h"
 #include "providers/redact.h"
 
@@ -63,8 +62,13 @@ struct Sender::State {
     return found == channels.end() ? nullptr : found->second;
   }
 
-  void Finish(const Channel& channel, const Attempt& attempt, std::chrono::microseconds duration,
-              SendOutcome& outcome) {
+  void Finish(const Channel& channel, const Attempt& attempt, std::chrono::microseconds duration, SendOutcome& outcome,
+              bool left) {
+    if (left) {
+      channel.limiter->UsePlace(clock.SteadyNow());
+    } else {
+      channel.limiter->GivePlaceBack();
+    }
     if (attempt.is_private) KeepNothingPrivate(outcome);
     if (outcome.verdict == SendVerdict::kAccepted) {
       outcome.reason.clear();
@@ -73,7 +77,6 @@ struct Sender::State {
     }
     const std::string_view provider = channel.provider->name();
     if (outcome.reason.ends_with(kUnknownCodeSuffix)) probe.UnknownCode(provider);
-    probe.Attempted(provider, outcome.verdict, duration);
     log.Info("send.answered", {{"channel", attempt.channel},
                                {"dedupe_key", attempt.dedupe_key},
                                {"attempt", attempt.number},
@@ -147,10 +150,21 @@ std::chrono::milliseconds Sender::TakePlace(std::string_view code) {
   return wait;
 }
 
+void Sender::GivePlaceBack(std::string_view code) {
+  if (const auto channel = state_->Find(code)) channel->limiter->GivePlaceBack();
+}
+
+ChannelLimiter::Outlook Sender::LookForPlaces(std::string_view code) const {
+  const auto channel = state_->Find(code);
+  if (channel == nullptr) return {1, std::chrono::milliseconds{0}};  // Send() says what is wrong
+  return channel->limiter->Look(state_->clock.SteadyNow());
+}
+
 void Sender::Send(const Notification& notification, const std::string& send_key, std::chrono::milliseconds deadline,
                   std::function<bool()> still_mine, std::function<void(SendOutcome)> done) {
   const auto channel = state_->Find(notification.channel);
   if (channel == nullptr || !channel->settings.enabled) {
+    if (channel != nullptr) channel->limiter->GivePlaceBack();
     SendOutcome outcome;
     outcome.verdict = SendVerdict::kUnreachable;
     outcome.reason = "recipient_missing";
@@ -161,7 +175,9 @@ void Sender::Send(const Notification& notification, const std::string& send_key,
   Attempt attempt{notification.channel, notification.dedupe_key, notification.attempt, notification.is_private};
   SendPlan plan = channel->provider->BuildRequest(notification, SendContext{state_->clock.Now(), send_key});
   if (SendOutcome* outcome = std::get_if<SendOutcome>(&plan)) {
-    state_->Finish(*channel, attempt, std::chrono::microseconds{0}, *outcome);
+    // A provider that needs no request (the mock) has a limit too.
+    const bool taken = outcome->verdict == SendVerdict::kAccepted;
+    state_->Finish(*channel, attempt, std::chrono::microseconds{0}, *outcome, taken);
     done(std::move(*outcome));
     return;
   }
@@ -169,7 +185,7 @@ void Sender::Send(const Notification& notification, const std::string& send_key,
       std::move(std::get<http::HttpRequest>(plan)), deadline, std::move(still_mine),
       [state = state_, channel, attempt = std::move(attempt), done = std::move(done)](http::HttpResult result) {
         SendOutcome outcome = OutcomeOf(*channel->provider, result);
-        state->Finish(*channel, attempt, result.duration, outcome);
+        state->Finish(*channel, attempt, result.duration, outcome, result.kind != http::HttpResult::Kind::kNotSent);
         done(std::move(outcome));
       });
 }

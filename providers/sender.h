@@ -21,6 +21,7 @@
 #include "model/time.h"
 #include "platform/http/engine.h"
 #include "providers/channel.h"
+#include "providers/channel_limiter.h"
 #include "providers/provider.h"
 
 namespace outrider::providers {
@@ -39,13 +40,17 @@ class Sender final {
   std::vector<std::string> ChannelCodes() const;
 
   // Takes one place in the channel's limit: zero, or how long to wait before asking again. In any window of one second
-  // and of one minute no more places are given than the limit says. REQUIRES: the channel exists.
+  // and of one minute no more places are given than the limit says. Each place ends with one Send() or one
+  // GivePlaceBack().
   std::chrono::milliseconds TakePlace(std::string_view channel);
+  void GivePlaceBack(std::string_view channel);
+  // What TakePlace() would give now; takes nothing.
+  ChannelLimiter::Outlook LookForPlaces(std::string_view channel) const;
 
   // `still_mine` runs right before the first byte leaves; false ends it as kNotNow, reason "not_mine". `deadline`
   // bounds the whole call and must be shorter than the record's lease. `done` is called exactly once. A request that
   // certainly didn't leave is kNotNow; one that may have been taken is kNoAnswer. An unknown or disabled channel is
-  // kUnreachable, "recipient_missing".
+  // kUnreachable, "recipient_missing". Uses up the place that was taken for it, or gives it back when nothing left.
   void Send(const Notification& notification, const std::string& send_key, std::chrono::milliseconds deadline,
             std::function<bool()> still_mine, std::function<void(SendOutcome)> done);
 

@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS notification_records (
   parked_by     VARCHAR(64)     NULL,
   priority      TINYINT         NOT NULL,
   ordering_hash BINARY(32)      NULL,
+  open_ordering_hash BINARY(32) AS (CASE WHEN status IN ('pending', 'sending', 'failed') THEN ordering_hash END) STORED,
   lease_owner   VARCHAR(64)     NULL,   -- the claim's own token while sending
   attempt_no    INT             NOT NULL DEFAULT 0,
   attempts_spent INT            NOT NULL DEFAULT 0,
@@ -44,11 +45,11 @@ CREATE TABLE IF NOT EXISTS notification_records (
   sent_at       DATETIME(6)     NULL,
   CONSTRAINT notification_records_status CHECK (status IN ('pending', 'sending', 'sent', 'failed', 'dead', 'skipped')),
   UNIQUE KEY records_by_dedupe_hash (dedupe_hash),                    -- ingest: one record per key
-  KEY records_by_due (shard, priority, due_at),                       -- scan: what can be acted on, and little else
-  KEY records_by_ordering (ordering_hash, status, id),                -- claim: no earlier unfinished record of the ordering key
+  KEY records_by_due (shard, channel, priority, due_at),              -- scan: only open channels are asked, for what may be sent now
+  KEY records_by_open_ordering (open_ordering_hash, id),              -- claim: no earlier unfinished record of the ordering key
   KEY records_by_parked (parked_by, channel, id),                     -- release of what was parked
   KEY records_by_key (dedupe_key, id),                                -- show
-  KEY records_by_status (status, id)                                  -- ls
+  KEY records_by_status (status, id)                                  -- ls; recovery of expired leases
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS notification_attempts (
@@ -68,7 +69,8 @@ CREATE TABLE IF NOT EXISTS notification_attempts (
   PRIMARY KEY (record_id, attempt_no)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
--- A shard stands for a Kafka partition (or a direct source): who scans it, and how far ingest has come.
+-- A shard stands for a Kafka partition (or a direct source): who scans it, and how far ingest has come. Each event of the log moves
+-- exactly one of the four counters, once, however often it is read.
 CREATE TABLE IF NOT EXISTS consumer_shards (
   shard         SMALLINT        NOT NULL AUTO_INCREMENT PRIMARY KEY,
   topic         VARCHAR(249)    NOT NULL,
@@ -76,26 +78,28 @@ CREATE TABLE IF NOT EXISTS consumer_shards (
   owner         VARCHAR(128)    NOT NULL DEFAULT '',
   epoch         BIGINT UNSIGNED NOT NULL DEFAULT 0,
   lease_until   DATETIME(6)     NOT NULL DEFAULT '2000-01-01 00:00:00',
-  next_offset   BIGINT          NOT NULL DEFAULT 0,   -- everything below is recorded or rejected
+  next_offset   BIGINT          NOT NULL DEFAULT 0,   -- Kafka: everything below is recorded or rejected; direct: above the highest seq
   events_recorded   BIGINT UNSIGNED NOT NULL DEFAULT 0,
   events_duplicate  BIGINT UNSIGNED NOT NULL DEFAULT 0,
   events_conflicting BIGINT UNSIGNED NOT NULL DEFAULT 0,
   events_rejected   BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  offsets_skipped   BIGINT UNSIGNED NOT NULL DEFAULT 0,   -- never read: the log had lost them (retention), or they held no event
   updated_at    DATETIME(6)     NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
-  UNIQUE KEY shards_by_partition (topic, partition_no)
+  UNIQUE KEY shards_by_partition (topic, partition_no)                -- ingest: the shards of a batch
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
--- Events without a readable structure: kept with every fault, so that nothing is dropped silently.
+-- Events that can't become a record: kept with every fault, so that nothing is dropped silently.
 CREATE TABLE IF NOT EXISTS rejected_events (
   id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   topic         VARCHAR(249)    NOT NULL,
   partition_no  INT             NOT NULL,
   offset_no     BIGINT          NOT NULL,
-  event_key     VARBINARY(1024) NULL,
-  value         LONGBLOB        NULL,
-  headers       MEDIUMTEXT      NOT NULL,   -- JSON list of [name, value or null]; bytes that aren't UTF-8 in base64
+  event_hash    BINARY(32)      NOT NULL,   -- of key, value and headers: a topic that is made anew counts from 0 again
+  event_key     LONGBLOB        NULL,
+  value         LONGBLOB        NULL,       -- NULL: a tombstone, or too large for the server (the faults say so)
+  headers       LONGTEXT        NOT NULL,   -- JSON list of [name, value or null]; names and values that aren't UTF-8 as {"base64": ...}
   reason        VARCHAR(64)     NOT NULL,
-  faults        MEDIUMTEXT      NOT NULL,
+  faults        LONGTEXT        NOT NULL,   -- JSON list of {"pointer", "problem"}
   created_at    DATETIME(6)     NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
-  UNIQUE KEY rejected_by_position (topic, partition_no, offset_no)
+  UNIQUE KEY rejected_by_position (topic, partition_no, offset_no, event_hash)   -- ingest: the same event again is no news
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

@@ -1,64 +1,86 @@
 #!/usr/bin/python3
-"""A shop that tells its team about orders: all that an application has to do for Outrider is one INSERT.
+"""A shop that tells its team about orders: all that an application does for Outrider is one INSERT.
 
-    shop.py --port PORT --socket-free: see --help
-
-The order and the notification request are written in the same transaction: either both are there, or neither is.
+Places one order, and one whose payment is refused. An order and the request to tell people about it are written in the
+same transaction: either both are there, or neither is.
 """
 import argparse
 import json
+import pathlib
 
 import pymysql
 
+# The shop's own migration. Its outbox table comes from `outrider migrate up`.
+ORDERS = """
+CREATE TABLE IF NOT EXISTS orders (
+  number INT          NOT NULL PRIMARY KEY,
+  item   VARCHAR(191) NOT NULL
+) DEFAULT CHARSET=utf8mb4
+"""
 
-def place_order(connection, order_id: str, item: str, fail: bool = False) -> None:
-    """Stores an order and asks for a notification about it; with `fail` something goes wrong before the commit."""
+
+class PaymentRefused(Exception):
+    pass
+
+
+def pay(item: str) -> None:
+    if item == "a lamp":
+        raise PaymentRefused("the payment was refused")
+
+
+def place_order(connection, number: int, item: str) -> None:
     request = {
-        "dedupe_key": f"order-{order_id}",
+        "dedupe_key": f"order-{number}",
         "channel": "shop-orders",
-        "message": {"title": f"订单 {order_id} · New order", "text": f"{item} 🎉"},
-        "metadata": {"order_id": order_id},
+        "message": {"title": f"订单 {number} · New order", "text": f"{item} 🎉"},
+        "metadata": {"order_id": str(number)},
     }
     try:
         with connection.cursor() as cursor:
-            cursor.execute("INSERT INTO orders (id, item) VALUES (%s, %s)", (order_id, item))
+            cursor.execute("INSERT INTO orders (number, item) VALUES (%s, %s)", (number, item))
             cursor.execute(
                 "INSERT INTO outbox (aggregateid, payload) VALUES (%s, %s)",
-                (f"order-{order_id}", json.dumps(request, ensure_ascii=False)),
+                (f"order-{number}", json.dumps(request, ensure_ascii=False)),
             )
-        if fail:
-            raise RuntimeError("the payment was refused")
+        pay(item)
         connection.commit()
-        print(f"  order {order_id}: committed")
-    except RuntimeError as error:
+        print(f"order {number}: committed")
+    except PaymentRefused as refusal:
         connection.rollback()
-        print(f"  order {order_id}: rolled back, {error}")
+        print(f"order {number}: rolled back, {refusal}")
+
+
+def next_number(connection) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT COALESCE(MAX(number), 1000) + 1 FROM orders")
+        number = int(cursor.fetchone()[0])
+    connection.commit()
+    return number
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Places one order, and one that fails.")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--port", type=int, default=3306)
     parser.add_argument("--user", default="shop")
-    parser.add_argument("--password", default="shop")
+    parser.add_argument("--password-file", type=pathlib.Path, required=True)
     parser.add_argument("--database", default="shop")
     arguments = parser.parse_args()
     connection = pymysql.connect(
         host=arguments.host,
         port=arguments.port,
         user=arguments.user,
-        password=arguments.password,
+        password=arguments.password_file.read_text().strip(),
         database=arguments.database,
         charset="utf8mb4",
         autocommit=False,
     )
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT COALESCE(MAX(number), 1000) FROM orders")
-            last = int(cursor.fetchone()[0])
-        connection.commit()
-        place_order(connection, str(last + 1), "一本书 · a book")
-        place_order(connection, str(last + 2), "a lamp", fail=True)
+            cursor.execute(ORDERS)
+        number = next_number(connection)
+        place_order(connection, number, "一本书 · a book")
+        place_order(connection, number + 1, "a lamp")
     finally:
         connection.close()
 

@@ -1,7 +1,7 @@
 // HttpServer: the small HTTP/1.1 server behind health, metrics and the API, on Boost.Beast with one thread of its own.
 //
-// Bounded: header and body sizes, idle and request time, number of connections (further ones get 503). The handler runs in the
-// server's thread and must not block for long. Nothing is kept on a crash.
+// Bounded: header and body sizes, idle and request time, number of connections (further ones get 503). The handler runs
+// in the server's thread and must not block for long. Nothing is kept on a crash.
 #pragma once
 
 #include <chrono>
@@ -17,10 +17,10 @@
 namespace outrider::http {
 
 struct ServerRequest {
-  std::string method;
-  std::string path;   // decoded, without the query
-  std::string query;  // as sent
-  Headers headers;    // names in lower case
+  std::string method;  // HEAD too: its answer goes out without the body
+  std::string path;    // decoded, without the query
+  std::string query;   // as sent
+  Headers headers;     // names in lower case
   std::string body;
 };
 

@@ -150,6 +150,7 @@ struct KafkaConsumer::State {
   std::vector<Event> batch;  // of the Poll() that is running
   // The newest trouble of one broker, in words; it is the group's only when no broker is left.
   std::string broker_words;
+  bool doubtful = false;  // one broker was lost: is there another?
   std::optional<Error> trouble;
   SteadyClock::time_point look_at{};
 };
@@ -205,6 +206,7 @@ void KafkaConsumer::State::TakeError(rd_kafka_resp_err_t error, std::string_view
   }
   if (error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__RESOLVE) {
     broker_words = Words(error, reason);
+    doubtful = true;
     return;
   }
   trouble =
@@ -220,7 +222,8 @@ void KafkaConsumer::State::Take(const rd_kafka_message_t& message) {
   batch.push_back(ToEvent(message));
 }
 
-// librdkafka says when trouble begins, not when it ends. The owner has nothing better to do meanwhile.
+// librdkafka says when trouble begins, not when it ends; and "all brokers down" not at all while it looks for the
+// group's coordinator. The owner has nothing better to do meanwhile.
 void KafkaConsumer::State::LookAgain(milliseconds wait) {
   const auto now = SteadyClock::now();
   if (now < look_at || wait <= milliseconds(0)) return;
@@ -228,8 +231,10 @@ void KafkaConsumer::State::LookAgain(milliseconds wait) {
   const rd_kafka_metadata_t* metadata = nullptr;
   if (rd_kafka_metadata(client.get(), 0, nullptr, &metadata, static_cast<int>(kLookPatience.count())) !=
       RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (!trouble) trouble = Error{ErrorCode::kUnavailable, broker_words, RD_KAFKA_RESP_ERR__TRANSPORT};
     return;
   }
+  doubtful = false;
   bool known = true;
   for (int i = 0; i < metadata->topic_cnt; ++i) known = known && metadata->topics[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
   rd_kafka_metadata_destroy(metadata);
@@ -273,7 +278,7 @@ Result<std::vector<Event>> KafkaConsumer::Poll(milliseconds wait, std::size_t ma
   if (state.closed) return Fail(ErrorCode::kUnavailable, "the consumer is closed");
   state.batch.clear();
   const auto deadline = SteadyClock::now() + wait;
-  if (state.trouble) state.LookAgain(wait);
+  if (state.trouble || state.doubtful) state.LookAgain(wait);
   while (state.batch.size() < max) {
     milliseconds left{0};
     if (state.batch.empty()) left = std::chrono::ceil<milliseconds>(deadline - SteadyClock::now());

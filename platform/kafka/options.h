@@ -11,6 +11,7 @@ namespace outrider::kafka {
 struct KafkaOptions {
   std::string brokers;                            // "host:port,host:port"
   std::map<std::string, std::string> properties;  // librdkafka's own names, for example security.protocol
+  friend bool operator==(const KafkaOptions&, const KafkaOptions&) = default;
 };
 
 // One sentence with the reason for each property that safety rests on (design.md 3.3: acks, idempotence, in-flight,

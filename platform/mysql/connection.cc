@@ -59,8 +59,8 @@ bool EndsTransaction(unsigned code) {
 bool IsPassing(unsigned code) {
   static constexpr auto kCodes = std::to_array<unsigned>({
       1020,      1021, 1030, 1040, 1041, 1047, 1114, 1129, 1203, kLockWait, 1206,
-      kDeadlock, 1226, 1290, 1317, 1461, 1637, 1836, 1969, 3024, 3101, 3572,  // the server's state
-      2001,      2002, 2003, 2004, 2005, 2007, 2008, 2009, 2012               // no connection came about
+      kDeadlock, 1226, 1290, 1317, 1461, 1637, 1836, 1969, 3024, 3101,      3572,  // the server's state
+      2001,      2002, 2003, 2004, 2005, 2007, 2008, 2009, 2012                    // no connection came about
   });
   return IsOneOf(code, kCodes);
 }

@@ -38,6 +38,7 @@ struct MysqlOptions {
   std::string database;
   std::chrono::seconds connect_timeout{5};
   std::chrono::seconds io_timeout{30};  // for one read or write of the socket
+  friend bool operator==(const MysqlOptions&, const MysqlOptions&) = default;
 };
 
 // "mysql://user:password@host:port/db"; user, password and port may be missing. The message never shows the password.

@@ -6,10 +6,10 @@
 #include <set>
 #include <thread>
 
-#include "tests/integration/outbox/commit_cutter.h"
 #include "tests/integration/outbox/fixture.h"
 #include "tests/support/process/free_port.h"
 #include "tests/support/process/wait_until.h"
+#include "tests/support/proxy/fault_proxy.h"
 
 namespace outrider::outbox {
 namespace {
@@ -105,20 +105,20 @@ TEST_F(RelayFaultTest, AConnectionKilledInTheMiddleOfTheDeleteLosesAndDoublesNot
   EXPECT_THAT(sink_.seqs(), SizeIs(10)) << "acknowledged rows are deleted at the next turn, not published again";
 }
 
-class LostCommitTest : public OutboxTest, public ::testing::WithParamInterface<CommitCutter::Cut> {};
+class LostCommitTest : public OutboxTest, public ::testing::WithParamInterface<testing::CutMoment> {};
 
 TEST_P(LostCommitTest, LeavesNoRowLostAndNoRowCountedTwice) {
   for (int i = 0; i < 10; ++i) Insert("order-1");
-  CommitCutter cutter(server().port());
+  testing::FaultProxy proxy(server().port());
   auto options = Options();
-  options.database.port = cutter.port();
+  options.database.port = proxy.port();
   auto relay = MakeRelay(options);
-  cutter.Arm(GetParam());
+  const int cut = proxy.Inject(testing::CutCommit(GetParam()));
   const auto round = relay->RunOnce({});
   ASSERT_FALSE(round.has_value());
   EXPECT_EQ(round.error().code, ErrorCode::kUnknown) << round.error().message;
-  ASSERT_EQ(cutter.cuts(), 1);
-  const bool committed = GetParam() == CommitCutter::Cut::kAfterServer;
+  ASSERT_EQ(proxy.fired(cut), 1u);
+  const bool committed = GetParam() == testing::CutMoment::kAfterServer;
   // A server that never got the COMMIT rolls back once it notices that the connection is gone.
   EXPECT_TRUE(testing::WaitUntil([&] { return Ledger() == (committed ? 10 : 0); }));
   EXPECT_EQ(Waiting(), committed ? 0 : 10);
@@ -132,8 +132,8 @@ TEST_P(LostCommitTest, LeavesNoRowLostAndNoRowCountedTwice) {
   ExpectFirstOccurrencesInOrder(sink_.log());
 }
 
-INSTANTIATE_TEST_SUITE_P(Before, LostCommitTest, ::testing::Values(CommitCutter::Cut::kBeforeServer));
-INSTANTIATE_TEST_SUITE_P(After, LostCommitTest, ::testing::Values(CommitCutter::Cut::kAfterServer));
+INSTANTIATE_TEST_SUITE_P(Before, LostCommitTest, ::testing::Values(testing::CutMoment::kBeforeServer));
+INSTANTIATE_TEST_SUITE_P(After, LostCommitTest, ::testing::Values(testing::CutMoment::kAfterServer));
 
 // ---- Run() ----
 

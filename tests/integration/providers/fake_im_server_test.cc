@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "tests/integration/providers/raw_client.h"
+#include "tests/support/raw_http/raw_client.h"
 
 namespace outrider::fake_im {
 namespace {

@@ -277,13 +277,28 @@ TEST_F(SenderTest, APlaceIsTakenWithinTheChannelsLimit) {
   ChannelSettings channel = Channel();
   channel.rate = {.per_second = 2, .per_minute = 100};
   sender_->SetChannels({channel});
-  EXPECT_EQ(sender_->TakePlace("ops"), milliseconds{0});
-  EXPECT_EQ(sender_->TakePlace("ops"), milliseconds{0});
+  EXPECT_EQ(sender_->LookForPlaces("ops").places, 2u);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(sender_->TakePlace("ops"), milliseconds{0});
+    Send(Hello());
+  }
   EXPECT_GT(sender_->TakePlace("ops"), milliseconds{0});
   sender_->SetChannels({channel});
   EXPECT_GT(sender_->TakePlace("ops"), milliseconds{0}) << "a channel that stays keeps its memory";
   clock_.offset_ms = 1001;
+  EXPECT_EQ(sender_->LookForPlaces("ops").places, 2u);
   EXPECT_EQ(sender_->TakePlace("ops"), milliseconds{0});
+}
+
+TEST_F(SenderTest, WhatNeverLeftGivesItsPlaceBack) {
+  ChannelSettings channel = Channel();
+  channel.rate = {.per_second = 1};
+  sender_->SetChannels({channel});
+  EXPECT_EQ(sender_->TakePlace("ops"), milliseconds{0});
+  EXPECT_EQ(Send(Hello(), seconds{20}, [] { return false; }).reason, "not_mine");
+  EXPECT_EQ(sender_->TakePlace("ops"), milliseconds{0});
+  sender_->GivePlaceBack("ops");
+  EXPECT_EQ(sender_->LookForPlaces("ops").places, 1u);
 }
 
 TEST_F(SenderTest, AVendorsHintClosesTheChannelForEverybody) {

@@ -196,6 +196,14 @@ TEST(FeishuBotAnswerTest, WithoutACodeTheStatusDecides) {
   EXPECT_EQ(Read(200, "").reason, "unreadable_answer");
 }
 
+TEST(FeishuBotAnswerTest, ALimitOfTheChannelIsToldFromAFaultOfTheMoment) {
+  EXPECT_TRUE(Read(429, "").throttled);
+  for (const int code : {11232, 11233, 11247, 99991400}) EXPECT_TRUE(Read(200, Body(code, "x")).throttled) << code;
+  EXPECT_TRUE(Read(400, Body(9499, "too many request")).throttled);
+  EXPECT_FALSE(Read(200, Body(11246, "internal error")).throttled);
+  EXPECT_FALSE(Read(400, Body(9499, "Bad Request")).throttled);
+}
+
 TEST(FeishuBotAnswerTest, TheVendorsHintIsTakenAndClamped) {
   using std::chrono::seconds;
   EXPECT_EQ(Read(429, "", {{"x-ogw-ratelimit-reset", "3"}}).retry_after, seconds{3});

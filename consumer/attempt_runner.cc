@@ -1,0 +1,124 @@
+#include "consumer/attempt_runner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "consumer/settlement.h"
+#include "platform/failpoint/failpoint.h"
+
+namespace outrider::consumer {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kLargestMargin{1'000};
+
+SendOutcome NotMine() {
+  SendOutcome outcome;
+  outcome.verdict = SendVerdict::kNotNow;
+  outcome.reason = "not_mine";
+  return outcome;
+}
+
+ChannelGates::Sign SignOf(const SendOutcome& outcome) {
+  if (outcome.verdict == SendVerdict::kChannelDown) return ChannelGates::Sign::kDown;
+  if (IsChannelsFault(outcome)) return ChannelGates::Sign::kThrottled;
+  switch (outcome.verdict) {
+    case SendVerdict::kAccepted:
+    case SendVerdict::kRefused:
+    case SendVerdict::kUnreachable:
+      return ChannelGates::Sign::kWorks;
+    default:
+      return ChannelGates::Sign::kUnclear;
+  }
+}
+
+}  // namespace
+
+struct AttemptRunner::Flight {
+  Claimed claimed;
+  SettlementWriter& writer;
+  std::chrono::steady_clock::time_point started;
+};
+
+AttemptRunner::AttemptRunner(AttemptOptions options, providers::Sender& sender, ChannelGates& gates, const Clock& clock,
+                             DeliveryProbe& probe, std::function<void()> answered)
+    : options_(std::move(options)),
+      margin_(std::min(kLargestMargin, options_.lease / 10)),
+      sender_(sender),
+      gates_(gates),
+      clock_(clock),
+      probe_(probe),
+      answered_(std::move(answered)) {}
+
+void AttemptRunner::Start(Claimed claimed, SettlementWriter& writer) {
+  if (!claimed.record.ordering_hash.empty()) {
+    const std::lock_guard lock(mutex_);
+    busy_.insert(claimed.record.ordering_hash);
+  }
+  const auto now = clock_.SteadyNow();
+  auto flight = std::make_shared<const Flight>(Flight{std::move(claimed), writer, now});
+  const Claimed& mine = flight->claimed;
+  const bool too_late = now + options_.call_deadline + margin_ > mine.claimed_at + options_.lease;
+  if (mine.known || too_late) {
+    sender_.GivePlaceBack(mine.record.channel);
+    Finish(flight, mine.known ? *mine.known : NotMine());
+    return;
+  }
+  probe_.InFlight(gates_.in_flight());
+  sender_.Send(
+      mine.notification, mine.record.send_key, options_.call_deadline, [this, flight] { return StillMine(*flight); },
+      [this, flight](SendOutcome outcome) { Finish(flight, std::move(outcome)); });
+}
+
+bool AttemptRunner::StillMine(const Flight& flight) const {
+  (void)PassFailpoint(Failpoint::kSendBeforeBytes);
+  return !closed_ && clock_.SteadyNow() + margin_ < flight.claimed.claimed_at + options_.lease;
+}
+
+void AttemptRunner::Finish(const std::shared_ptr<const Flight>& flight, SendOutcome outcome) {
+  (void)PassFailpoint(Failpoint::kSendAfterAnswer);
+  const Claimed& claimed = flight->claimed;
+  const Record& record = claimed.record;
+  const auto now = clock_.SteadyNow();
+  // Nothing was sent, because the configuration lost the channel meanwhile. The next look at the record parks it.
+  if (outcome.verdict == SendVerdict::kUnreachable && outcome.provider_code.empty() && outcome.http_status == 0 &&
+      !sender_.FindChannel(record.channel)) {
+    outcome = NotMine();
+  }
+  milliseconds hold{0};
+  if (NeverLeft(outcome) || claimed.known) {
+    gates_.Ended(record.channel, claimed.probe);
+  } else {
+    hold = gates_.Answered(record.channel, claimed.probe, SignOf(outcome), outcome.reason, outcome.retry_after, now,
+                           RandomShare());
+  }
+
+  const SettleRules rules(*claimed.channel, options_.max_age);
+  Change change = Settle(record, outcome, rules, hold, RandomShare());
+  change.provider = claimed.channel->provider;
+  if (change.attempt) {
+    change.attempt->worker = options_.owner;
+    change.attempt->provider = claimed.channel->provider;
+    change.attempt->duration = std::chrono::duration_cast<microseconds>(now - flight->started);
+    change.attempt->started_ago = change.attempt->duration;
+  }
+  probe_.InFlight(gates_.in_flight());
+  flight->writer.Add(std::move(change));
+  answered_();
+}
+
+bool AttemptRunner::IsBusy(const std::string& ordering_hash) const {
+  const std::lock_guard lock(mutex_);
+  return busy_.contains(ordering_hash);
+}
+
+void AttemptRunner::Settled(std::span<const Change> changes) {
+  const std::lock_guard lock(mutex_);
+  for (const Change& change : changes) {
+    if (!change.ordering_hash.empty()) busy_.erase(change.ordering_hash);
+  }
+}
+
+}  // namespace outrider::consumer

@@ -1,0 +1,275 @@
+#include "consumer/delivery.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "consumer/attempt_runner.h"
+#include "consumer/change_committer.h"
+#include "consumer/channel_gates.h"
+#include "consumer/record_scan.h"
+#include "consumer/record_sweep.h"
+#include "consumer/settlement_writer.h"
+#include "consumer/shard_leases.h"
+
+namespace outrider::consumer {
+namespace {
+
+using std::chrono::milliseconds;
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+constexpr char kPart[] = "delivery";
+constexpr milliseconds kFirstBackOff{50};
+constexpr milliseconds kLongestBackOff{5'000};
+constexpr milliseconds kRepeatComplaint{60'000};
+// Of the grace, for what never left to come back and be settled.
+constexpr milliseconds kForReturns{2'000};
+constexpr std::size_t kUnsettledForEachPlace = 4;
+
+}  // namespace
+
+// The order of members is the order of construction: what is used stands before its users.
+struct Delivery::State {
+  State(DeliveryOptions delivery_options, mysql::MysqlPool& mysql_pool, providers::Sender& the_sender,
+        const Clock& the_clock, DeliveryProbe& delivery_probe, Health& the_health, Log& the_log)
+      : options(std::move(delivery_options)),
+        pool(mysql_pool),
+        sender(the_sender),
+        clock(the_clock),
+        probe(delivery_probe),
+        health(the_health),
+        log(the_log),
+        shards(options.owner, options.shard_lease, pool, clock, log),
+        gates(options.max_in_flight),
+        committer(pool, clock, probe, log),
+        runner({options.owner, options.lease, options.call_deadline, options.max_age}, sender, gates, clock, probe,
+               [this] { WakeUp(); }),
+        scan({options.owner, options.lease, options.scan_idle, options.max_age, options.scan_batch}, pool, sender,
+             committer, gates, runner, writer, clock, probe),
+        writer(committer, log,
+               {[this] { return gates.in_flight() > 0; },
+                [this](std::span<const Change> changes, const ChangeCommitter::Committed& committed) {
+                  Settled(changes, committed);
+                }}),
+        sweep(options.max_age, pool, committer, gates, writer, scan, probe) {}
+
+  Result<Round> Turn();
+  void RefreshChannels();
+  void Settled(std::span<const Change> changes, const ChangeCommitter::Committed& committed);
+  void Drain(milliseconds grace);
+
+  void WakeUp();
+  void WaitForWork(const std::stop_token& stop, SteadyTime until);
+  void Say(const Result<Round>& round);
+  void Complain(const std::string& problem);
+
+  const DeliveryOptions options;
+  mysql::MysqlPool& pool;
+  providers::Sender& sender;
+  const Clock& clock;
+  DeliveryProbe& probe;
+  Health& health;
+  Log& log;
+
+  std::mutex wake_mutex;
+  std::condition_variable_any wake;
+  bool woken = false;
+
+  ShardLeases shards;
+  ChannelGates gates;
+  ChangeCommitter committer;
+  AttemptRunner runner;
+  RecordScan scan;
+  SettlementWriter writer;  // its thread wakes the scan, so it ends first
+  RecordSweep sweep;
+
+  ChannelTable channels;
+  SteadyTime tend_at{};
+  SteadyTime sweep_at{};
+  SteadyTime next_look{};
+  std::set<std::string> told_held;
+  std::string complaint;
+  SteadyTime complained_at{};
+};
+
+void Delivery::State::RefreshChannels() {
+  ChannelTable next;
+  for (const std::string& code : sender.ChannelCodes()) {
+    auto settings = sender.FindChannel(code);
+    if (settings) next[code] = std::make_shared<const providers::ChannelSettings>(std::move(*settings));
+  }
+  const bool changed =
+      !std::ranges::equal(next, channels, {}, &ChannelTable::value_type::first, &ChannelTable::value_type::first);
+  channels = std::move(next);
+  gates.SetChannels(channels.size());
+  if (changed) scan.WakeAll();
+}
+
+void Delivery::State::Settled(std::span<const Change> changes, const ChangeCommitter::Committed& committed) {
+  runner.Settled(changes);
+  for (const std::string& channel : committed.channels) scan.Wake(channel);
+  for (const Change& change : changes) {
+    if (!change.ends()) scan.Wake(change.channel);
+  }
+  WakeUp();
+}
+
+Result<Delivery::Round> Delivery::State::Turn() {
+  Round round;
+  const SteadyTime now = clock.SteadyNow();
+  if (now >= tend_at) {
+    RefreshChannels();
+    const std::size_t before = shards.Held().size();
+    if (auto tended = shards.Tend(); !tended) return std::unexpected(tended.error());
+    tend_at = now + options.sweep;
+    if (shards.Held().size() > before) scan.WakeAll();
+  }
+  const std::vector<int> held = shards.Held();
+  if (now >= sweep_at) {
+    auto swept = sweep.RunOnce(held, channels);
+    if (!swept) return std::unexpected(swept.error());
+    sweep_at = now + options.sweep;
+    round.recovered = swept->recovered;
+    round.ended = swept->ended;
+  }
+  // While outcomes can't be written nothing new is taken up.
+  next_look = now + options.scan_idle;
+  if (writer.waiting() >= kUnsettledForEachPlace * options.max_in_flight) return round;
+  auto found = scan.RunOnce(held, channels);
+  if (!found) return std::unexpected(found.error());
+  next_look = scan.next_look();
+  if (found->stale) sweep_at = now;
+  round.ended += found->ended;
+  round.postponed = found->postponed;
+  round.claimed = found->claimed;
+  return round;
+}
+
+void Delivery::State::WakeUp() {
+  {
+    const std::lock_guard lock(wake_mutex);
+    woken = true;
+  }
+  wake.notify_all();
+}
+
+void Delivery::State::WaitForWork(const std::stop_token& stop, SteadyTime until) {
+  const auto wait = until - clock.SteadyNow();
+  std::unique_lock lock(wake_mutex);
+  wake.wait_for(lock, stop, std::max(wait, SteadyTime::duration{0}), [&] { return woken; });
+  woken = false;
+}
+
+void Delivery::State::Complain(const std::string& problem) {
+  health.SetPart(kPart, false, "waits: " + problem);
+  const SteadyTime now = clock.SteadyNow();
+  if (problem == complaint && now - complained_at < kRepeatComplaint) return;
+  if (!complaint.empty() && now - complained_at < kLongestBackOff) return;
+  log.Warn("delivery.waits", {{"why", problem}});
+  complaint = problem;
+  complained_at = now;
+}
+
+void Delivery::State::Say(const Result<Round>& round) {
+  if (!round) {
+    Complain(round.error().message);
+    return;
+  }
+  if (const std::string trouble = writer.trouble(); !trouble.empty()) {
+    Complain(trouble);
+    return;
+  }
+  if (!complaint.empty()) log.Info("delivery.resumes");
+  complaint.clear();
+  const std::size_t held = shards.Held().size();
+  health.SetPart(kPart, true, fmt::format("{} of {} shards, {} channels", held, shards.assigned(), channels.size()));
+  const std::map<std::string, std::string> closed = gates.Held();
+  for (const auto& [channel, reason] : closed) {
+    health.SetPart("channel " + channel, false, "held: " + reason);
+    if (told_held.insert(channel).second) log.Warn("channel.held", {{"channel", channel}, {"reason", reason}});
+  }
+  std::erase_if(told_held, [&](const std::string& channel) {
+    if (closed.contains(channel)) return false;
+    health.SetPart("channel " + channel, true, "open");
+    log.Info("channel.open", {{"channel", channel}});
+    return true;
+  });
+}
+
+void Delivery::State::Drain(milliseconds grace) {
+  const SteadyTime end = std::chrono::steady_clock::now() + grace;
+  const auto wait_for_answers = [&](SteadyTime until) {
+    while (gates.in_flight() > 0 && std::chrono::steady_clock::now() < until) {
+      std::unique_lock lock(wake_mutex);
+      wake.wait_until(lock, until, [&] { return woken; });
+      woken = false;
+      health.Beat(kPart);
+    }
+  };
+  wait_for_answers(end - std::min(kForReturns, grace / 2));
+  runner.Close();
+  wait_for_answers(end);
+  const auto left = std::chrono::duration_cast<milliseconds>(end - std::chrono::steady_clock::now());
+  const bool settled = writer.WaitUntilEmpty(std::max(left, milliseconds{0}));
+  if (auto given_back = shards.GiveBack(); !given_back) Complain(given_back.error().message);
+  log.Info("delivery.stopped", {{"in_flight", gates.in_flight()}, {"unsettled", settled ? 0 : writer.waiting()}});
+}
+
+Delivery::Delivery(DeliveryOptions options, mysql::MysqlPool& pool, providers::Sender& sender, const Clock& clock,
+                   DeliveryProbe& probe, Health& health, Log& log)
+    : state_(std::make_unique<State>(std::move(options), pool, sender, clock, probe, health, log)) {}
+
+Delivery::~Delivery() = default;
+
+void Delivery::Assigned(const std::vector<kafka::TopicPartition>& partitions) {
+  state_->shards.Assign(partitions);
+  state_->WakeUp();
+}
+
+void Delivery::Revoked(const std::vector<kafka::TopicPartition>& partitions) {
+  state_->shards.Revoke(partitions);
+  state_->WakeUp();
+}
+
+void Delivery::Stored() {
+  state_->scan.WakeAll();
+  state_->WakeUp();
+}
+
+Result<Delivery::Round> Delivery::ScanOnce() {
+  auto round = state_->Turn();
+  state_->Say(round);
+  return round;
+}
+
+void Delivery::Run(std::stop_token stop, milliseconds grace) {
+  State& state = *state_;
+  const mysql::MysqlOptions& database = state.pool.options();
+  state.health.AddLoop(kPart,
+                       2 * database.io_timeout + database.connect_timeout + kLongestBackOff + state.options.lease);
+  milliseconds back_off = kFirstBackOff;
+  while (!stop.stop_requested()) {
+    const auto round = ScanOnce();
+    state.health.Beat(kPart);
+    const SteadyTime now = state.clock.SteadyNow();
+    if (!round) {
+      state.WaitForWork(stop, now + back_off);
+      back_off = std::min(back_off * 2, kLongestBackOff);
+      continue;
+    }
+    back_off = kFirstBackOff;
+    const SteadyTime next = std::min({state.next_look, state.tend_at, state.sweep_at});
+    if (next > now) state.WaitForWork(stop, next);
+  }
+  state.Drain(grace);
+  state.health.SetPart(kPart, false, "stopped");
+  state.health.RemoveLoop(kPart);
+}
+
+}  // namespace outrider::consumer

@@ -1,0 +1,33 @@
+#include "consumer/record.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace outrider::consumer {
+
+Change MakeChange(const Record& record, DeliveryEvent event, std::string_view what) {
+  const std::optional<DeliveryStatus> to = Next(record.status, event);
+  if (!to) {
+    fmt::print(stderr, "fatal: the status table knows no {} in {} (record {})\n", ToString(event),
+               ToString(record.status), record.id);
+    std::abort();
+  }
+  Change change;
+  change.id = record.id;
+  change.version = record.version;
+  change.from = record.status;
+  change.to = *to;
+  change.ordering_hash = record.ordering_hash;
+  change.is_private = record.is_private;
+  change.was_uncertain = record.uncertain;
+  change.uncertain = record.uncertain;
+  change.what = what;
+  change.channel = record.channel;
+  change.dedupe_key = record.dedupe_key;
+  change.committed_at = record.committed_at;
+  return change;
+}
+
+}  // namespace outrider::consumer

@@ -1,0 +1,437 @@
+#include "consumer/record_scan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include "consumer/settlement.h"
+#include "model/digest.h"
+#include "model/request.h"
+#include "platform/failpoint/failpoint.h"
+#include "providers/provider_table.h"
+
+namespace outrider::consumer {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr int kIdleGrows = 10;  // times the idle time, at most
+// What couldn't be decided now because somebody holds a lock on it.
+constexpr milliseconds kAgainSoon{50};
+constexpr std::size_t kLeastLimit = 8;
+constexpr std::size_t kTokenOwner = 46;  // with '#' and a counter it fits lease_owner
+
+SendOutcome Outcome(SendVerdict verdict, std::string_view reason, std::string_view detail) {
+  SendOutcome outcome;
+  outcome.verdict = verdict;
+  outcome.reason = reason;
+  outcome.detail = detail;
+  return outcome;
+}
+
+bool HasSendKey(const providers::ChannelSettings& channel) {
+  const providers::ProviderInfo* info = providers::FindProvider(channel.provider);
+  return info != nullptr && info->has_send_key;
+}
+
+// One for the record's whole life, so that the vendor recognises a repetition. Of 50 characters Feishu would take all.
+std::string SendKeyOf(const Record& record) {
+  if (!record.send_key.empty()) return record.send_key;
+  return ToHex(AsBytes(Sha256(fmt::format("{}\n{}", record.id, FormatRfc3339(record.read_at))))).substr(0, 40);
+}
+
+}  // namespace
+
+RecordScan::RecordScan(Options options, mysql::MysqlPool& pool, providers::Sender& sender, ChangeCommitter& committer,
+                       ChannelGates& gates, AttemptRunner& runner, SettlementWriter& writer, const Clock& clock,
+                       DeliveryProbe& probe)
+    : options_(std::move(options)),
+      // An owner's name ends with what makes it unique.
+      token_prefix_(options_.owner.size() <= kTokenOwner ? options_.owner
+                                                         : options_.owner.substr(options_.owner.size() - kTokenOwner)),
+      pool_(pool),
+      sender_(sender),
+      committer_(committer),
+      gates_(gates),
+      runner_(runner),
+      writer_(writer),
+      clock_(clock),
+      probe_(probe) {}
+
+void RecordScan::WakeAll() {
+  const std::lock_guard lock(mutex_);
+  wake_all_ = true;
+}
+
+void RecordScan::Wake(std::string_view channel) {
+  const std::lock_guard lock(mutex_);
+  woken_.emplace(channel);
+}
+
+void RecordScan::TakeWakes(const ChannelTable& channels, Time now) {
+  std::erase_if(outlooks_, [&](const auto& entry) { return !channels.contains(entry.first); });
+  const std::lock_guard lock(mutex_);
+  for (const auto& [code, channel] : channels) {
+    Outlook& outlook = outlooks_[code];
+    if (!wake_all_ && !woken_.contains(code)) continue;
+    outlook.look_at = now;
+    outlook.idle = options_.idle;
+  }
+  wake_all_ = false;
+  woken_.clear();
+}
+
+// Which channels to ask, and for how many rows.
+std::vector<RecordScan::Look> RecordScan::Choose(const ChannelTable& channels, Time now) {
+  std::vector<Look> looks;
+  next_look_ = now + options_.idle * kIdleGrows;
+  std::size_t budget = options_.batch;
+  ++turn_;
+  auto next = channels.begin();
+  if (!channels.empty()) std::advance(next, turn_ % channels.size());
+  for (std::size_t i = 0; i < channels.size(); ++i, ++next) {
+    if (next == channels.end()) next = channels.begin();
+    const auto& [code, channel] = *next;
+    Outlook& outlook = outlooks_[code];
+    if (outlook.look_at > now) {
+      Soon(outlook.look_at);
+      continue;
+    }
+    const ChannelGates::Opening opening = gates_.Look(code, now);
+    if (opening.opens_at) Soon(*opening.opens_at);
+    // With a backlog a few places aren't worth a look; more come free, and wake us.
+    const std::size_t worth = outlook.backlog ? std::max<std::size_t>(opening.share / 4, 1) : 1;
+    if (opening.places < worth) continue;
+    providers::ChannelLimiter::Outlook limit = sender_.LookForPlaces(code);
+    // What a switched-off channel gets is skipped, which costs the vendor nothing.
+    if (!channel->enabled) limit = {opening.places, milliseconds{0}};
+    if (limit.places == 0) {
+      if (outlook.backlog) probe_.RateLimited(channel->provider);
+      Soon(now + limit.wait);
+      continue;
+    }
+    if (budget == 0) {
+      Soon(now);
+      continue;
+    }
+    const std::size_t want = std::min({opening.places, limit.places, budget});
+    budget -= want;
+    looks.push_back({code, opening, want, 0});
+  }
+  return looks;
+}
+
+std::vector<std::int64_t> RecordScan::Pick(const std::vector<Look>& looks, const std::vector<int>& shards,
+                                           const std::vector<RecordStore::DueQuery>& queries,
+                                           const std::vector<RecordStore::DueRow>& due, Time now) {
+  constexpr std::size_t kPriorities = PriorityTurns::kPriorities;
+  std::vector<std::int64_t> ids;
+  std::vector<std::vector<RecordStore::DueRow>> rows(queries.size());
+  for (const RecordStore::DueRow& row : due) rows[row.query].push_back(row);
+  for (const Look& look : looks) {
+    Outlook& outlook = outlooks_.find(look.channel)->second;
+    std::array<std::vector<RecordStore::DueRow>, kPriorities> waiting;
+    std::optional<microseconds> later;
+    bool full = false;
+    outlook.crowded_shards = 0;
+    for (std::size_t i = 0; i < shards.size() * kPriorities; ++i) {
+      const std::size_t query = look.first_query + i;
+      std::size_t found = 0;
+      for (const RecordStore::DueRow& row : rows[query]) {
+        if (row.wait.count() > 0) {
+          later = std::min(later.value_or(row.wait), row.wait);
+          break;
+        }
+        waiting[i % kPriorities].push_back(row);
+        ++found;
+      }
+      full = full || found == queries[query].limit;
+      outlook.crowded_shards += found > 0 ? 1 : 0;
+    }
+    PriorityTurns::Counts counts{};
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < kPriorities; ++i) {
+      std::ranges::sort(waiting[i],
+                        [](const auto& a, const auto& b) { return std::pair(a.wait, a.id) < std::pair(b.wait, b.id); });
+      counts[i] = waiting[i].size();
+      total += counts[i];
+    }
+    const PriorityTurns::Counts taken = outlook.turns.Share(counts, look.want);
+    std::size_t picked = 0;
+    for (std::size_t i = 0; i < kPriorities; ++i) {
+      for (std::size_t j = 0; j < taken[i]; ++j) ids.push_back(waiting[i][j].id);
+      picked += taken[i];
+    }
+    outlook.backlog = full || picked < total;
+    if (outlook.backlog) {
+      outlook.look_at = now;
+    } else {
+      outlook.idle = total > 0 ? options_.idle : std::min(outlook.idle * 2, options_.idle * kIdleGrows);
+      outlook.look_at = now + outlook.idle;
+      if (later) outlook.look_at = std::min(outlook.look_at, now + std::chrono::ceil<milliseconds>(*later));
+    }
+    Soon(outlook.look_at);
+  }
+  return ids;
+}
+
+std::optional<Change> RecordScan::EndOrMove(Candidate& candidate) const {
+  Record& record = candidate.record;
+  if (auto change = EndUnsent(record, SettleRules(*candidate.channel, options_.max_age))) return change;
+  if (!candidate.channel->enabled) {
+    candidate.known = Outcome(SendVerdict::kUnreachable, "channel_disabled", "the channel is switched off");
+    return std::nullopt;
+  }
+  if (candidate.probe && record.held_for && *record.held_for >= options_.max_age) {
+    Change change = MakeChange(record, DeliveryEvent::kHeldTooLong, kRecordEnded);
+    change.reason = "held_too_long";
+    return change;
+  }
+  RequestReading reading = ParseRequest(record.request);
+  if (!reading.request) {
+    candidate.known = Outcome(SendVerdict::kRefused, "request_unreadable", "what is kept of the request can't be read");
+    return std::nullopt;
+  }
+  NotificationRequest& request = *reading.request;
+  if (request.scheduled_at && *request.scheduled_at > record.read_at) {
+    Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
+    change.due_in = *request.scheduled_at - record.read_at;
+    return change;
+  }
+  if (!request.message && !request.fallback_text.empty()) {
+    request.message = Message{.kind = Message::Kind::kText, .text = request.fallback_text};
+  }
+  if (!request.message) {
+    Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
+    change.parked_by = kParkedByUnknownTemplate;
+    change.held = Change::Held::kYes;
+    return change;
+  }
+  providers::Notification& notification = candidate.notification;
+  notification.record_id = record.id;
+  notification.tenant = record.tenant;
+  notification.channel = record.channel;
+  notification.dedupe_key = record.dedupe_key;
+  notification.recipient = std::move(request.recipient);
+  notification.message = std::move(*request.message);
+  notification.fallback_text = std::move(request.fallback_text);
+  notification.attachments = std::move(request.attachments);
+  notification.attempt = record.attempt_no + 1;
+  notification.is_private = record.is_private;
+  record.request.clear();
+  if (HasSendKey(*candidate.channel)) record.send_key = SendKeyOf(record);
+  return std::nullopt;
+}
+
+// Of each ordering key only the first unfinished record goes on, and only if none of the key is in flight. The others
+// are parked; who ends the head wakes the next. A head stays the head until it ends, because ids of a key grow in the
+// order of arrival, so what is looked up here holds until the claim.
+Result<void> RecordScan::KeepOrder(std::vector<Candidate>& candidates) {
+  std::vector<std::string> keys;
+  for (const Candidate& candidate : candidates) {
+    if (!candidate.record.ordering_hash.empty()) keys.push_back(candidate.record.ordering_hash);
+  }
+  if (keys.empty()) return {};
+  std::ranges::sort(keys);
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  std::unordered_map<std::string, std::int64_t> head_of;
+  {
+    auto connection = pool_.Acquire();
+    if (!connection) return std::unexpected(connection.error());
+    auto heads = store_.FindHeads(**connection, keys);
+    if (!heads) return std::unexpected(heads.error());
+    for (std::size_t i = 0; i < keys.size(); ++i) head_of[keys[i]] = (*heads)[i];
+  }
+  std::vector<Change> followers;
+  std::vector<std::int64_t> heads;
+  for (Candidate& candidate : candidates) {
+    const Record& record = candidate.record;
+    if (record.ordering_hash.empty()) continue;
+    const std::int64_t head = head_of[record.ordering_hash];
+    if (head == record.id) {
+      candidate.dropped = runner_.IsBusy(record.ordering_hash);
+      continue;
+    }
+    candidate.dropped = true;
+    if (head == 0) continue;
+    Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
+    change.parked_by = kParkedByOrderingKey;
+    followers.push_back(std::move(change));
+    heads.push_back(head);
+  }
+  const std::size_t dropped = static_cast<std::size_t>(std::ranges::count_if(candidates, &Candidate::dropped));
+  std::size_t parked = 0;
+  if (!followers.empty()) {
+    auto committed = committer_.ParkBehind(followers, heads);
+    if (!committed) return std::unexpected(committed.error());
+    parked = committed->changed;
+  }
+  if (parked < dropped) {
+    const Time again = clock_.SteadyNow() + kAgainSoon;
+    for (const Candidate& candidate : candidates) {
+      if (!candidate.dropped) continue;
+      Outlook& outlook = outlooks_.find(candidate.record.channel)->second;
+      outlook.look_at = outlook.backlog ? again : std::min(outlook.look_at, again);
+    }
+    Soon(again);
+  }
+  std::erase_if(candidates, [](const Candidate& candidate) { return candidate.dropped; });
+  return {};
+}
+
+// The claim's commit may or may not have happened: given back either way, once the database tells.
+void RecordScan::Return(const Candidate& candidate) {
+  Record record = candidate.record;
+  record.status = DeliveryStatus::kSending;
+  ++record.version;
+  Change change = MakeChange(record, DeliveryEvent::kHeld, kRecordReturned);
+  change.due_in = microseconds{0};
+  change.give_attempt_back = true;
+  writer_.Add(std::move(change));
+}
+
+Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts) {
+  std::set<std::string_view> full;
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    const std::string& channel = candidate.record.channel;
+    if (candidate.known) return false;
+    if (!full.contains(channel)) {
+      const milliseconds wait = sender_.TakePlace(channel);
+      if (wait.count() == 0) return false;
+      full.insert(candidate.channel->code);
+      Soon(clock_.SteadyNow() + wait);
+    }
+    ++counts.postponed;
+    return true;
+  });
+  if (candidates.empty()) return {};
+  std::ranges::sort(candidates, {}, [](const Candidate& candidate) { return candidate.record.id; });
+  std::vector<RecordStore::ClaimKey> keys;
+  for (const Candidate& candidate : candidates) {
+    keys.push_back({candidate.record.id, candidate.record.version, candidate.record.send_key});
+  }
+  const std::string token = fmt::format("{}#{:x}", token_prefix_, ++claims_);
+  const Time claimed_at = clock_.SteadyNow();
+  std::size_t won = 0;
+  auto done = pool_.InTransaction([&](mysql::MysqlConnection& connection) -> Result<void> {
+    auto changed = store_.Claim(connection, keys, token, options_.lease);
+    if (!changed) return std::unexpected(changed.error());
+    won = *changed;
+    if (auto failure = PassFailpoint(Failpoint::kClaimBeforeCommit)) return std::unexpected(*failure);
+    return {};
+  });
+  std::set<std::int64_t> mine;
+  if (done && won == keys.size()) {
+    for (const RecordStore::ClaimKey& key : keys) mine.insert(key.id);
+  } else if ((done && won > 0) || (!done && done.error().code == ErrorCode::kUnknown)) {
+    auto connection = pool_.Acquire();
+    auto found = connection ? store_.FindClaimed(**connection, keys, token)
+                            : Result<std::vector<std::int64_t>>(std::unexpected(connection.error()));
+    if (!found) {
+      for (const Candidate& candidate : candidates) {
+        sender_.GivePlaceBack(candidate.record.channel);
+        Return(candidate);
+      }
+      return std::unexpected(found.error());
+    }
+    mine.insert(found->begin(), found->end());
+  } else if (!done) {
+    for (const Candidate& candidate : candidates) sender_.GivePlaceBack(candidate.record.channel);
+    return std::unexpected(done.error());
+  }
+  (void)PassFailpoint(Failpoint::kClaimAfterCommit);
+
+  std::vector<Claimed> started;
+  for (Candidate& candidate : candidates) {
+    if (!mine.contains(candidate.record.id)) {
+      sender_.GivePlaceBack(candidate.record.channel);
+      probe_.ClaimConflicts(1);
+      continue;
+    }
+    Record& record = candidate.record;
+    probe_.Transitioned(record.status, DeliveryStatus::kSending, 1);
+    record.status = DeliveryStatus::kSending;
+    ++record.version;
+    ++record.attempt_no;
+    ++record.attempts_spent;
+    if (!record.send_key.empty() && !record.send_key_age) record.send_key_age = microseconds{0};
+    gates_.Started(record.channel, candidate.probe);
+    started.push_back({std::move(record), std::move(candidate.channel), std::move(candidate.notification),
+                       std::move(candidate.known), candidate.probe, claimed_at});
+  }
+  counts.claimed += started.size();
+  for (Claimed& claimed : started) runner_.Start(std::move(claimed), writer_);
+  return {};
+}
+
+Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, const ChannelTable& channels) {
+  Counts counts;
+  const Time now = clock_.SteadyNow();
+  TakeWakes(channels, now);
+  std::vector<Look> looks = Choose(channels, now);
+  if (looks.empty() || shards.empty()) return counts;
+
+  std::vector<RecordStore::DueQuery> queries;
+  for (Look& look : looks) {
+    const std::size_t crowded = std::max<std::size_t>(outlooks_.find(look.channel)->second.crowded_shards, 1);
+    const std::size_t limit = std::min(look.want, std::max(kLeastLimit, 2 * look.want / crowded));
+    look.first_query = queries.size();
+    for (const int shard : shards) {
+      for (int priority = 0; priority < static_cast<int>(PriorityTurns::kPriorities); ++priority) {
+        queries.push_back({shard, look.channel, priority, limit});
+      }
+    }
+  }
+  std::vector<Record> records;
+  std::vector<std::int64_t> ids;
+  {
+    auto connection = pool_.Acquire();
+    if (!connection) return std::unexpected(connection.error());
+    auto due = store_.FindDue(**connection, queries, options_.idle * kIdleGrows);
+    if (!due) return std::unexpected(due.error());
+    ids = Pick(looks, shards, queries, *due, now);
+    if (ids.empty()) return counts;
+    auto read = store_.ReadDue(**connection, ids);
+    if (!read) return std::unexpected(read.error());
+    records = std::move(*read);
+  }
+  counts.stale = records.size() < ids.size();
+  if (counts.stale) {
+    for (const Look& look : looks) {
+      Outlook& outlook = outlooks_.find(look.channel)->second;
+      outlook.look_at = std::max(outlook.look_at, now + kAgainSoon);
+    }
+    next_look_ = std::max(next_look_, now + kAgainSoon);
+  }
+
+  std::vector<Candidate> candidates;
+  std::vector<Change> changes;
+  for (Record& record : records) {
+    const auto look = std::ranges::find(looks, record.channel, &Look::channel);
+    if (look == looks.end()) continue;  // the database's words for a channel aren't ours any more
+    Candidate candidate;
+    candidate.channel = channels.find(record.channel)->second;
+    candidate.probe = look->opening.probe;
+    candidate.record = std::move(record);
+    if (auto change = EndOrMove(candidate)) {
+      changes.push_back(std::move(*change));
+    } else {
+      candidates.push_back(std::move(candidate));
+    }
+  }
+  if (!changes.empty()) {
+    auto committed = committer_.Commit(changes);
+    if (!committed) return std::unexpected(committed.error());
+    counts.ended = static_cast<std::size_t>(std::ranges::count_if(changes, &Change::ends));
+    for (const std::string& channel : committed->channels) Wake(channel);
+    for (const Change& change : changes) Wake(change.channel);
+  }
+  if (auto ordered = KeepOrder(candidates); !ordered) return std::unexpected(ordered.error());
+  if (auto claimed = Claim(std::move(candidates), counts); !claimed) return std::unexpected(claimed.error());
+  return counts;
+}
+
+}  // namespace outrider::consumer

@@ -1,0 +1,127 @@
+// RecordScan: finds what may be sent now, claims it, and starts it.
+//
+// Asks, for each open channel and each priority, for no more rows than the channel's limit and its share of places will
+// pass: what waits for a slow, held or switched-off channel isn't looked at. A channel in which nothing was found rests
+// until new records come, something it waits for becomes due, or its idle time (which grows) is over. What can't be
+// sent is ended, parked or postponed without a claim.
+//
+// Threads: RunOnce() and next_look() from one; Wake() and WakeAll() from any. On a crash nothing is lost: a claim that
+// was committed is recovered when its lease expires.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "consumer/attempt_runner.h"
+#include "consumer/change_committer.h"
+#include "consumer/channel_gates.h"
+#include "consumer/priority_turns.h"
+#include "consumer/record_store.h"
+#include "metrics/delivery_probe.h"
+#include "model/result.h"
+#include "platform/mysql/pool.h"
+#include "providers/sender.h"
+
+namespace outrider::consumer {
+
+// The configured channels, as they were when somebody looked.
+using ChannelTable = std::map<std::string, std::shared_ptr<const providers::ChannelSettings>, std::less<>>;
+
+class RecordScan final {
+ public:
+  struct Options {
+    std::string owner;
+    std::chrono::milliseconds lease{60'000};
+    std::chrono::milliseconds idle{500};
+    std::chrono::hours max_age{72};
+    std::size_t batch = 200;
+  };
+  struct Counts {
+    std::size_t ended = 0;
+    std::size_t postponed = 0;
+    std::size_t claimed = 0;
+    bool stale = false;  // rows were sending with an expired lease
+  };
+
+  RecordScan(Options options, mysql::MysqlPool& pool, providers::Sender& sender, ChangeCommitter& committer,
+             ChannelGates& gates, AttemptRunner& runner, SettlementWriter& writer, const Clock& clock,
+             DeliveryProbe& probe);
+  RecordScan(const RecordScan&) = delete;
+  RecordScan& operator=(const RecordScan&) = delete;
+
+  // One look. Errors: nothing was claimed, or what was claimed is being given back.
+  Result<Counts> RunOnce(const std::vector<int>& shards, const ChannelTable& channels);
+  // When a look may find something, unless something else happens before.
+  std::chrono::steady_clock::time_point next_look() const { return next_look_; }
+
+  void WakeAll();
+  void Wake(std::string_view channel);
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+  struct Outlook {
+    Time look_at{};
+    std::chrono::milliseconds idle{0};
+    bool backlog = false;            // more was there than could be taken
+    std::size_t crowded_shards = 0;  // that had due rows, last time; 0: unknown
+    PriorityTurns turns;
+  };
+  struct Look {
+    std::string_view channel;
+    ChannelGates::Opening opening;
+    std::size_t want = 0;
+    std::size_t first_query = 0;
+  };
+  struct Candidate {
+    Record record;
+    std::shared_ptr<const providers::ChannelSettings> channel;
+    bool probe = false;
+    providers::Notification notification;
+    std::optional<SendOutcome> known;
+    bool dropped = false;
+  };
+
+  void TakeWakes(const ChannelTable& channels, Time now);
+  std::vector<Look> Choose(const ChannelTable& channels, Time now);
+  std::vector<std::int64_t> Pick(const std::vector<Look>& looks, const std::vector<int>& shards,
+                                 const std::vector<RecordStore::DueQuery>& queries,
+                                 const std::vector<RecordStore::DueRow>& due, Time now);
+  // Decides of each what happens without a send; nothing when it is to be sent.
+  std::optional<Change> EndOrMove(Candidate& candidate) const;
+  Result<void> KeepOrder(std::vector<Candidate>& candidates);
+  Result<void> Claim(std::vector<Candidate> candidates, Counts& counts);
+  void Return(const Candidate& candidate);
+  void Soon(const Time& at) { next_look_ = std::min(next_look_, at); }
+
+  const Options options_;
+  const std::string token_prefix_;
+  mysql::MysqlPool& pool_;
+  providers::Sender& sender_;
+  ChangeCommitter& committer_;
+  ChannelGates& gates_;
+  AttemptRunner& runner_;
+  SettlementWriter& writer_;
+  const Clock& clock_;
+  DeliveryProbe& probe_;
+  RecordStore store_;
+
+  std::map<std::string, Outlook, std::less<>> outlooks_;
+  std::uint64_t claims_ = 0;
+  std::size_t turn_ = 0;  // which channel comes first
+  Time next_look_{};
+
+  std::mutex mutex_;
+  bool wake_all_ = true;
+  std::set<std::string, std::less<>> woken_;
+};
+
+}  // namespace outrider::consumer

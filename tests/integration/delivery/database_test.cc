@@ -1,0 +1,273 @@
+// A database that goes away, deadlocks or loses the answer to a commit; and the program's stop.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <thread>
+
+#include "platform/failpoint/failpoint.h"
+#include "tests/integration/delivery/fixture.h"
+#include "tests/support/process/wait_until.h"
+#include "tests/support/proxy/fault_proxy.h"
+
+namespace outrider::consumer {
+namespace {
+
+using fake_im::FaultKind;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+mysql::MysqlOptions Through(unsigned port, mysql::MysqlOptions options) {
+  options.port = port;
+  return options;
+}
+
+// Delivery reaches the database through a proxy, the test goes straight.
+class CutTest : public DeliveryTest {
+ protected:
+  ~CutTest() override { failpoint::Disarm(); }
+
+  std::unique_ptr<Delivery> MakeDeliveryThroughProxy() {
+    auto delivery = std::make_unique<Delivery>(Options(), far_pool_, *sender_, clock_, probe_, health_, log_.log());
+    delivery->Assigned({{"t", 0}});
+    return delivery;
+  }
+
+  testing::FaultProxy proxy_{server().port()};
+  mysql::MysqlPool far_pool_{Through(proxy_.port(), database_), 4};
+};
+
+TEST_F(CutTest, AClaimWhoseCommitLostItsAnswerIsSentOnce) {
+  const std::int64_t id = Insert({.key = "order-1"});
+  auto delivery = MakeDeliveryThroughProxy();
+  // Claims are the only transactions of this look.
+  Execute("UPDATE notification_records SET due_at = NOW(6) + INTERVAL 1 HOUR");
+  Turn(*delivery);
+  MakeDue(id);
+  const int cut = proxy_.Inject(testing::CutCommit(testing::CutMoment::kAfterServer));
+  EXPECT_EQ(Turn(*delivery).claimed, 1u);
+  EXPECT_EQ(proxy_.fired(cut), 1u);
+  ASSERT_TRUE(WaitForStatus(id, "sent"));
+  EXPECT_EQ(Story(id), "sent spent:1");
+  EXPECT_THAT(Delivered(), SizeIs(1));
+}
+
+TEST_F(CutTest, AClaimThatNeverReachedItsCommitIsMadeAgain) {
+  const std::int64_t id = Insert({.key = "order-1"});
+  auto delivery = MakeDeliveryThroughProxy();
+  Execute("UPDATE notification_records SET due_at = NOW(6) + INTERVAL 1 HOUR");
+  Turn(*delivery);
+  MakeDue(id);
+  proxy_.Inject(testing::CutCommit(testing::CutMoment::kBeforeServer));
+  EXPECT_EQ(Turn(*delivery).claimed, 0u);
+  ASSERT_TRUE(TurnUntil(*delivery, id, "sent"));
+  EXPECT_EQ(Story(id), "sent spent:1");
+}
+
+TEST_F(CutTest, AClaimThatCantBeLookedUpIsGivenBackOnceTheDatabaseAnswers) {
+  const std::int64_t id = Insert({.key = "order-1"});
+  auto delivery = MakeDeliveryThroughProxy();
+  Execute("UPDATE notification_records SET due_at = NOW(6) + INTERVAL 1 HOUR");
+  Turn(*delivery);
+  MakeDue(id);
+  proxy_.Inject(testing::CutCommit(testing::CutMoment::kAfterServer));
+  const int look =
+      proxy_.Inject(testing::CutStatement(testing::CutMoment::kBeforeServer, "SELECT r.id FROM JSON_TABLE"));
+  delivery->Stored();
+  EXPECT_FALSE(delivery->ScanOnce().has_value());
+  EXPECT_EQ(proxy_.fired(look), 1u);
+  ASSERT_TRUE(WaitForStatus(id, "failed"));
+  EXPECT_EQ(Story(id), "failed") << "given back with its attempt";
+  ASSERT_TRUE(TurnUntil(*delivery, id, "sent"));
+  EXPECT_THAT(Delivered(), SizeIs(1));
+}
+
+TEST_F(CutTest, ASettlementWhoseCommitLostItsAnswerIsLookedUpAndNotMadeTwice) {
+  const std::int64_t id = Insert({.key = "order-1"});
+  vendor_->AddFault({.kind = FaultKind::kSlowBody, .ms = 5});
+  auto delivery = MakeDeliveryThroughProxy();
+  Turn(*delivery);
+  const int cut = proxy_.Inject(testing::CutCommit(testing::CutMoment::kAfterServer));
+  ASSERT_TRUE(proxy_.WaitUntilFired(cut));
+  EXPECT_TRUE(MetricBecomes("transitions_total{from=\"sending\",to=\"sent\"}", 1));
+  EXPECT_EQ(Story(id), "sent spent:1");
+  EXPECT_EQ(Column(id, "version"), "3");
+  EXPECT_EQ(Attempts(id), "1 accepted");
+  EXPECT_EQ(Metric("settle_conflicts_total"), 0);
+}
+
+TEST_F(CutTest, WhatTheDatabaseCantTakeNowIsKeptAndSettledLater) {
+  const auto ids = InsertMany(20);
+  vendor_->AddFault({.kind = FaultKind::kSlowBody, .times = 0, .ms = 5});
+  auto delivery = MakeDeliveryThroughProxy();
+  Turn(*delivery);
+  const int away = proxy_.Inject(testing::ResetAlways());
+  ASSERT_TRUE(vendor_->WaitForDeliveries(20, seconds{10}));
+  EXPECT_TRUE(LogBecomes("settle.waits"));
+  EXPECT_FALSE(delivery->ScanOnce().has_value());
+  EXPECT_THAT(PartWords(), HasSubstr("waits: "));
+  proxy_.Heal(away);
+  EXPECT_TRUE(WaitForCount("SELECT COUNT(*) FROM notification_records WHERE status = 'sent'", 20));
+  EXPECT_EQ(Count("SELECT COUNT(*) FROM notification_attempts WHERE verdict = 'accepted'"), 20);
+  Turn(*delivery);
+  EXPECT_THAT(PartWords(), HasSubstr("1 of 1 shards"));
+}
+
+TEST_F(CutTest, AnErrorBeforeTheClaimsCommitLeavesNothingBehind) {
+  ASSERT_TRUE(failpoint::Arm("claim.before_commit=error@1"));
+  const std::int64_t id = Insert({.key = "order-1"});
+  auto delivery = MakeDelivery();
+  delivery->Stored();
+  EXPECT_FALSE(delivery->ScanOnce().has_value());
+  EXPECT_EQ(Story(id), "pending");
+  ASSERT_TRUE(TurnUntil(*delivery, id, "sent"));
+  EXPECT_EQ(Story(id), "sent spent:1");
+}
+
+TEST_F(DeliveryTest, ADeadlockIsLostAndTheSettlementRepeatedAsAWhole) {
+  const auto ids = InsertMany(2);
+  vendor_->AddFault({.kind = FaultKind::kSlowBody, .times = 0, .ms = 15});
+  auto delivery = MakeDelivery();
+  Turn(*delivery);
+  ASSERT_TRUE(WaitForCount("SELECT COUNT(*) FROM notification_records WHERE status = 'sending'", 2));
+  // A heavier transaction (it isn't the one that loses) holds the second row and then wants the first.
+  auto other = Connect(database_);
+  Must(*other, "CREATE TABLE weight (n INT)");
+  ASSERT_TRUE(other->Begin());
+  Must(*other,
+       "INSERT INTO weight SELECT seq.n FROM (SELECT 1 n UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4) "
+       "AS seq CROSS JOIN (SELECT 1 m UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4) AS more CROSS JOIN "
+       "(SELECT 1 k UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4) AS most");
+  Must(*other, "UPDATE notification_records SET source_key = 'touched' WHERE id = ?", {ids[1]});
+  auto watcher = Connect(database_);
+  ASSERT_TRUE(testing::WaitUntil([&] {
+    return Must(*watcher, "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'UPDATE JSON_TABLE%'")
+               .rows.at(0)
+               .Int(0) > 0;
+  }));
+  Must(*other, "UPDATE notification_records SET source_key = 'touched' WHERE id = ?", {ids[0]});
+  ASSERT_TRUE(other->Commit());
+  EXPECT_TRUE(
+      WaitForCount("SELECT COUNT(*) FROM notification_records WHERE status = 'sent' AND source_key = 'touched'", 2));
+  EXPECT_EQ(Count("SELECT COUNT(*) FROM notification_attempts"), 2);
+}
+
+class RestartTest : public DeliveryTest {
+ protected:
+  RestartTest() : RestartTest(testing::DatabaseServer::Start(testing::DatabaseServer::KindFromEnvironment())) {}
+  explicit RestartTest(std::unique_ptr<testing::DatabaseServer> own)
+      : DeliveryTest(mysql::ParseMysqlUrl(own->CreateDatabase()).value()), own_(std::move(own)) {}
+
+  std::unique_ptr<testing::DatabaseServer> own_;
+};
+
+TEST_F(RestartTest, ADatabaseThatDiesInTheMiddleCostsNothingButTime) {
+  providers::ChannelSettings channel = Bot();
+  channel.retry.base = milliseconds{10};
+  sender_ = std::make_unique<providers::Sender>(*engine_, system_clock_, probe_, log_.log());
+  SetChannels({channel});
+  InsertMany(300);
+  DeliveryOptions options = Options();
+  options.sweep = milliseconds{100};
+  options.max_in_flight = 8;
+  options.lease = seconds{8};
+  options.call_deadline = seconds{2};
+  auto delivery = MakeDelivery(options, system_clock_);
+  std::jthread thread([&](std::stop_token stop) { delivery->Run(stop, seconds{5}); });
+  ASSERT_TRUE(vendor_->WaitForDeliveries(50, seconds{20}));
+  own_->Kill();
+  own_->Restart();
+  db_ = Connect(database_);
+  ASSERT_TRUE(WaitForCount("SELECT COUNT(*) FROM notification_records WHERE status = 'sent'", 300));
+  const std::vector<std::string> texts = Delivered();
+  const std::set<std::string> once(texts.begin(), texts.end());
+  EXPECT_THAT(once, SizeIs(300));
+  EXPECT_LE(static_cast<std::int64_t>(texts.size() - once.size()),
+            Count("SELECT COUNT(*) FROM notification_records WHERE uncertain"));
+  thread.request_stop();
+  thread.join();
+}
+
+class StopTest : public DeliveryTest {
+ protected:
+  StopTest() {
+    sender_ = std::make_unique<providers::Sender>(*engine_, system_clock_, probe_, log_.log());
+    SetChannels({Bot()});
+  }
+  void Start(const DeliveryOptions& options, milliseconds grace) {
+    delivery_ = MakeDelivery(options, system_clock_);
+    thread_ = std::jthread([this, grace](std::stop_token stop) { delivery_->Run(stop, grace); });
+  }
+  void Stop() {
+    thread_.request_stop();
+    thread_.join();
+  }
+
+  std::unique_ptr<Delivery> delivery_;
+  std::jthread thread_;
+};
+
+TEST_F(StopTest, WhatIsOnItsWayIsSettledAndTheShardGivenBack) {
+  vendor_->AddFault({.kind = FaultKind::kSlowBody, .times = 0, .ms = 10});
+  InsertMany(8);
+  Start(Options(), seconds{10});
+  ASSERT_TRUE(vendor_->WaitForDeliveries(1, seconds{10}));
+  Stop();
+  EXPECT_EQ(Count("SELECT COUNT(*) FROM notification_records WHERE status = 'sending'"), 0);
+  EXPECT_EQ(Count("SELECT COUNT(*) FROM notification_records WHERE uncertain"), 0);
+  EXPECT_EQ(Count("SELECT COUNT(*) FROM notification_records WHERE status = 'sent'"),
+            static_cast<std::int64_t>(Delivered().size()));
+  EXPECT_EQ(Count("SELECT COUNT(*) FROM consumer_shards WHERE owner = ''"), 1);
+  EXPECT_EQ(PartWords(), "stopped");
+}
+
+TEST_F(StopTest, ClaimsThatNeverLeftAreGivenBackWithTheirAttempt) {
+  ASSERT_TRUE(failpoint::Arm("send.before_bytes=sleep:1500ms"));
+  InsertMany(3);
+  Start(Options(), milliseconds{1000});
+  ASSERT_TRUE(WaitForCount("SELECT COUNT(*) FROM notification_records WHERE status = 'sending'", 3));
+  Stop();
+  engine_.reset();
+  failpoint::Disarm();
+  EXPECT_TRUE(
+      WaitForCount("SELECT COUNT(*) FROM notification_records WHERE status = 'failed' AND attempts_spent = 0 AND "
+                   "NOT uncertain AND due_at <= NOW(6)",
+                   3));
+  EXPECT_THAT(vendor_->deliveries(), SizeIs(0));
+}
+
+TEST_F(StopTest, AVendorThatHangsDoesntHoldUpTheStopForLongerThanTheGrace) {
+  vendor_->AddFault({.kind = FaultKind::kAcceptThenTimeout, .times = 0});
+  const std::int64_t id = Insert({.key = "order-1"});
+  Start(Options(), milliseconds{600});
+  ASSERT_TRUE(vendor_->WaitForDeliveries(1, seconds{10}));
+  const auto before = std::chrono::steady_clock::now();
+  Stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, seconds{5});
+  engine_.reset();
+  ASSERT_TRUE(WaitForStatus(id, "failed")) << "the engine's end is the answer's end";
+  EXPECT_THAT(Story(id), HasSubstr("uncertain"));
+}
+
+TEST_F(DeliveryTest, AnIdleDeliveryAsksTheDatabaseSeldom) {
+  SetChannels({Bot("a"), Bot("b"), Bot("c"), Bot("d")});
+  DeliveryOptions options = Options();
+  options.sweep = seconds{1};
+  auto delivery = MakeDelivery(options, clock_);
+  Turn(*delivery);
+  const auto statements = [&] {
+    return std::stoll(Must(*db_, "SHOW GLOBAL STATUS LIKE 'Com_stmt_execute'").rows.at(0).Text(1));
+  };
+  const std::int64_t before = statements();
+  for (int i = 0; i < 600; ++i) {
+    clock_.Advance(milliseconds{100});
+    ASSERT_TRUE(delivery->ScanOnce().has_value());
+  }
+  EXPECT_LT(statements() - before, 60 * 6) << "in a minute";
+}
+
+}  // namespace
+}  // namespace outrider::consumer

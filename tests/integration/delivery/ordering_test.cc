@@ -1,0 +1,144 @@
+// Ordering keys: one at a time, in the order of arrival, and nothing waits for ever.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "tests/integration/delivery/fixture.h"
+#include "tests/support/process/wait_until.h"
+
+namespace outrider::consumer {
+namespace {
+
+using fake_im::FaultKind;
+using ::testing::ElementsAre;
+
+class OrderingTest : public DeliveryTest {
+ protected:
+  std::vector<std::int64_t> InsertKeyed(int count, const std::string& ordering_key) {
+    std::vector<std::int64_t> ids;
+    for (int i = 1; i <= count; ++i) {
+      ids.push_back(Insert({.key = fmt::format("{}{}", ordering_key, i), .ordering_key = ordering_key}));
+    }
+    return ids;
+  }
+  bool TurnUntilSent(Delivery& delivery, std::int64_t count) {
+    return testing::WaitUntil([&] {
+      Turn(delivery);
+      return Count("SELECT COUNT(*) FROM notification_records WHERE status = 'sent'") == count;
+    });
+  }
+};
+
+TEST_F(OrderingTest, RecordsOfAKeyGoOneAfterAnotherInTheOrderOfArrival) {
+  InsertKeyed(6, "a");
+  InsertKeyed(6, "b");
+  auto delivery = MakeDelivery();
+  auto watcher = Connect(database_);
+  std::atomic<bool> together = false;
+  std::jthread watch([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      const auto row = Must(*watcher,
+                            "SELECT COUNT(*) - COUNT(DISTINCT ordering_hash) FROM notification_records WHERE status = "
+                            "'sending'");
+      if (row.rows.at(0).Int(0) > 0) together = true;
+    }
+  });
+  ASSERT_TRUE(TurnUntilSent(*delivery, 12));
+  watch.request_stop();
+  watch.join();
+  EXPECT_FALSE(together);
+  std::vector<std::string> of_a;
+  std::vector<std::string> of_b;
+  for (const std::string& text : Delivered()) (text[0] == 'a' ? of_a : of_b).push_back(text);
+  EXPECT_THAT(of_a, ElementsAre("a1", "a2", "a3", "a4", "a5", "a6"));
+  EXPECT_THAT(of_b, ElementsAre("b1", "b2", "b3", "b4", "b5", "b6"));
+}
+
+TEST_F(OrderingTest, FollowersOfAHeadThatWaitsAreParkedAndHoldUpNobody) {
+  vendor_->AddFault({.kind = FaultKind::kCode, .n = 11246, .text = "internal error"});
+  const auto ids = InsertKeyed(3, "a");
+  auto delivery = MakeDelivery();
+  EXPECT_EQ(Turn(*delivery).claimed, 1u);
+  ASSERT_TRUE(WaitForStatus(ids[0], "failed"));
+  EXPECT_EQ(Story(ids[1]), "pending parked:ordering_key");
+  EXPECT_EQ(Story(ids[2]), "pending parked:ordering_key");
+  const std::int64_t other = Insert({.key = "other"});
+  EXPECT_EQ(Turn(*delivery).claimed, 1u);
+  ASSERT_TRUE(WaitForStatus(other, "sent"));
+  MakeDue(ids[0]);
+  ASSERT_TRUE(TurnUntilSent(*delivery, 4));
+  EXPECT_THAT(Delivered(), ElementsAre("other", "a1", "a2", "a3"));
+}
+
+TEST_F(OrderingTest, TheNextOneIsWokenInTheTransactionThatEndsTheHead) {
+  vendor_->AddFault({.kind = FaultKind::kSlowBody, .ms = 10});
+  const auto ids = InsertKeyed(3, "a");
+  auto delivery = MakeDelivery();
+  Turn(*delivery);
+  EXPECT_EQ(Story(ids[1]), "pending parked:ordering_key");
+  ASSERT_TRUE(WaitForStatus(ids[0], "sent"));
+  EXPECT_EQ(Story(ids[1]), "pending");
+  EXPECT_EQ(Story(ids[2]), "pending parked:ordering_key");
+}
+
+TEST_F(OrderingTest, ADeadHeadLetsTheNextOneGo) {
+  vendor_->AddFault({.kind = FaultKind::kCode, .n = 19024, .text = "Key Words Not Found"});
+  const auto ids = InsertKeyed(2, "a");
+  auto delivery = MakeDelivery();
+  ASSERT_TRUE(TurnUntilSent(*delivery, 1));
+  EXPECT_EQ(Column(ids[0], "status"), "dead");
+  EXPECT_EQ(Column(ids[1], "status"), "sent");
+}
+
+TEST_F(OrderingTest, AnExpiredHeadLetsTheNextOneGo) {
+  Insert({.key = "a1", .ordering_key = "a", .expires = "NOW(6) - INTERVAL 1 SECOND"});
+  const std::int64_t next = Insert({.key = "a2", .ordering_key = "a"});
+  auto delivery = MakeDelivery();
+  ASSERT_TRUE(TurnUntilSent(*delivery, 1));
+  EXPECT_EQ(Column(next, "status"), "sent");
+}
+
+TEST_F(OrderingTest, AFollowerThatNobodyWokeIsFoundByTheSweep) {
+  const std::int64_t id = Insert({.key = "a1", .ordering_key = "a", .parked_by = "ordering_key"});
+  const std::int64_t behind = Insert({.key = "a2", .ordering_key = "a", .parked_by = "ordering_key"});
+  auto delivery = MakeDelivery();
+  Turn(*delivery);
+  EXPECT_EQ(Column(behind, "parked_by"), "ordering_key");
+  ASSERT_TRUE(TurnUntilSent(*delivery, 2));
+  EXPECT_EQ(Column(id, "status"), "sent");
+  EXPECT_THAT(Delivered(), ElementsAre("a1", "a2"));
+}
+
+TEST_F(OrderingTest, AFollowerWhoseHeadIsLockedIsLeftForTheNextLook) {
+  const auto ids = InsertKeyed(2, "a");
+  Execute("UPDATE notification_records SET status = 'sending', due_at = NOW(6) + INTERVAL 1 MINUTE WHERE id = ?",
+          {ids[0]});
+  auto delivery = MakeDelivery();
+  auto settling = Connect(database_);
+  ASSERT_TRUE(settling->Begin());
+  Must(*settling, "UPDATE notification_records SET status = 'sent', due_at = NULL WHERE id = ?", {ids[0]});
+  Turn(*delivery);
+  EXPECT_EQ(Story(ids[1]), "pending") << "parked now it would have missed its waking";
+  ASSERT_TRUE(settling->Commit());
+  ASSERT_TRUE(TurnUntilSent(*delivery, 2));
+}
+
+TEST_F(OrderingTest, TheSecondProcessDoesntSendAFollowerWhileTheHeadIsInTheFirst) {
+  vendor_->AddFault({.kind = FaultKind::kSlowBody, .ms = 20});
+  const auto ids = InsertKeyed(2, "a");
+  auto first = MakeDelivery();
+  Turn(*first);
+  first->Revoked({{"t", 0}});
+  Turn(*first);
+  auto second = MakeDelivery(Options("host:2:b"), clock_);
+  EXPECT_EQ(Turn(*second).claimed, 0u);
+  ASSERT_TRUE(WaitForStatus(ids[0], "sent"));
+  ASSERT_TRUE(TurnUntil(*second, ids[1], "sent"));
+  EXPECT_THAT(Delivered(), ElementsAre("a1", "a2"));
+}
+
+}  // namespace
+}  // namespace outrider::consumer

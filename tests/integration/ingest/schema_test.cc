@@ -1,0 +1,52 @@
+#include "consumer/schema.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/integration/ingest/fixture.h"
+
+namespace outrider::consumer {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class RecordSchemaTest : public ::testing::Test {
+ protected:
+  std::vector<std::string> Missing() {
+    auto missing = MissingTables(*connection_);
+    if (!missing) throw std::runtime_error(missing.error().message);
+    return *missing;
+  }
+
+  std::unique_ptr<mysql::MysqlConnection> connection_ =
+      Connect(mysql::ParseMysqlUrl(testing::DatabaseServer::Shared().CreateDatabase()).value());
+};
+
+TEST_F(RecordSchemaTest, AnEmptyDatabaseLacksEveryTableAndTheCommandIsNamed) {
+  const auto missing = Missing();
+  ASSERT_THAT(missing, SizeIs(4));
+  for (const std::string& sentence : missing) EXPECT_THAT(sentence, HasSubstr("outrider migrate up"));
+}
+
+TEST_F(RecordSchemaTest, NothingIsMissingAfterTheMigrations) {
+  Migrate(*connection_);
+  EXPECT_THAT(Missing(), IsEmpty());
+}
+
+TEST_F(RecordSchemaTest, AMissingColumnIsNamed) {
+  Migrate(*connection_);
+  Must(*connection_, "ALTER TABLE rejected_events DROP COLUMN faults, DROP COLUMN reason");
+  const auto missing = Missing();
+  ASSERT_THAT(missing, SizeIs(1));
+  EXPECT_THAT(missing[0], HasSubstr("reason, faults"));
+}
+
+TEST_F(RecordSchemaTest, TheMigrationsMayRunTwice) {
+  Migrate(*connection_);
+  Migrate(*connection_);
+  EXPECT_THAT(Missing(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace outrider::consumer
