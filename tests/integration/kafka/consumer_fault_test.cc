@@ -35,6 +35,7 @@ TEST_F(KafkaConsumerFaultTest, AnOutageIsSaidUntilItIsOverAndCostsNothing) {
   Publish(*producer, topic_, "key", "before");
   auto consumer = OpenConsumer(Options(), NewGroup(), {topic_});
   AwaitEvents(*consumer, 1);
+  ASSERT_TRUE(consumer->Commit({{topic_, 0, 1}}).has_value());
   Stop();
   const auto trouble = AwaitTrouble(*consumer);
   ASSERT_TRUE(trouble.has_value());
