@@ -59,6 +59,7 @@ DeliveryOptions DeliveryTest::Options(const std::string& owner) const {
   DeliveryOptions options;
   options.owner = owner;
   options.sweep = std::chrono::milliseconds{0};
+  options.shard_lease = std::chrono::seconds{10};
   return options;
 }
 
