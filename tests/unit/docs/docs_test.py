@@ -72,6 +72,15 @@ class Documents(unittest.TestCase):
             with self.subTest(room=str(room.relative_to(ROOT))):
                 self.assertTrue((room / "README.md").exists())
 
+    def test_the_reliability_pages_list_the_rows_that_are_tried(self):
+        source = (ROOT / "tests/fault/runner/row_faults.cc").read_text()
+        tried = sorted(int(number) for number in re.findall(r"\{(\d+), \"", source))
+        self.assertGreater(len(tried), 10)
+        for page in ("docs/reliability.md", "docs/reliability.zh-CN.md"):
+            with self.subTest(page=page):
+                rows = re.findall(r"^\| (\d[\d, 、]*) \|", (ROOT / page).read_text(), re.MULTILINE)
+                self.assertEqual(sorted(int(number) for row in rows for number in re.findall(r"\d+", row)), tried)
+
     def test_both_languages_have_the_same_sections(self):
         for page in documents():
             if not page.name.endswith(".zh-CN.md"):
