@@ -53,9 +53,10 @@ AttemptRunner::AttemptRunner(AttemptOptions options, providers::Sender& sender, 
       answered_(std::move(answered)) {}
 
 void AttemptRunner::Start(Claimed claimed, SettlementWriter& writer) {
-  if (!claimed.record.ordering_hash.empty()) {
+  {
     const std::lock_guard lock(mutex_);
-    busy_.insert(claimed.record.ordering_hash);
+    ++flights_;
+    if (!claimed.record.ordering_hash.empty()) busy_.insert(claimed.record.ordering_hash);
   }
   const auto now = clock_.SteadyNow();
   auto flight = std::make_shared<const Flight>(Flight{std::move(claimed), writer, now});
@@ -107,6 +108,14 @@ void AttemptRunner::Finish(const std::shared_ptr<const Flight>& flight, SendOutc
   probe_.InFlight(gates_.in_flight());
   flight->writer.Add(std::move(change));
   answered_();
+  // The last that is touched here: this object may be gone as soon as the lock is.
+  const std::lock_guard lock(mutex_);
+  if (--flights_ == 0) landed_.notify_all();
+}
+
+void AttemptRunner::WaitUntilIdle() {
+  std::unique_lock lock(mutex_);
+  landed_.wait(lock, [&] { return flights_ == 0; });
 }
 
 bool AttemptRunner::IsBusy(const std::string& ordering_hash) const {

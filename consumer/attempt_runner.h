@@ -4,11 +4,13 @@
 // leaves. What never left is given back with its attempt.
 //
 // Threads: Start() from the scanner's; answers come in the engine's thread (or in Start() itself when the provider
-// needs no request). Outlives every request in flight: the engine ends first. On a crash records stay `sending`.
+// needs no request). REQUIRES: WaitUntilIdle() before the end. On a crash records stay `sending`.
 #pragma once
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -54,6 +56,8 @@ class AttemptRunner final {
   void Start(Claimed claimed, SettlementWriter& writer);
   // From now on nothing that hasn't left yet leaves.
   void Close() { closed_ = true; }
+  // Waits for every answer, which the sender promises by its deadline, or at the HTTP engine's end.
+  void WaitUntilIdle();
 
   // True while a record of that ordering key is claimed by this process and not settled.
   bool IsBusy(const std::string& ordering_hash) const;
@@ -73,6 +77,8 @@ class AttemptRunner final {
   const std::function<void()> answered_;
   std::atomic<bool> closed_ = false;
   mutable std::mutex mutex_;
+  std::condition_variable landed_;
+  std::size_t flights_ = 0;
   std::set<std::string> busy_;
 };
 

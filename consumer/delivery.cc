@@ -59,6 +59,11 @@ struct Delivery::State {
                 }}),
         sweep(options.max_age, pool, committer, gates, writer, scan, probe) {}
 
+  ~State() {
+    runner.Close();
+    runner.WaitUntilIdle();
+  }
+
   Result<Round> Turn();
   void RefreshChannels();
   void Settled(std::span<const Change> changes, const ChangeCommitter::Committed& committed);

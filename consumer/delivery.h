@@ -8,8 +8,8 @@
 // leases are recovered: failed, and uncertain.
 //
 // Threads: Run() is the scanner's; a settlement writer of its own; the engine's for callbacks. Assigned(), Revoked()
-// and Stored() from any, without waiting for the database. Lifetime: longer than the HTTP engine's, whose end ends what
-// is in flight; the destructor writes what is left if the database takes it at once. On a crash claimed records stay
+// and Stored() from any, without waiting for the database. The destructor waits for what is in flight, which the HTTP
+// engine's end ends at once, and writes what came of it if the database takes it. On a crash claimed records stay
 // `sending` until their lease ends; then any process recovers them as uncertain.
 #pragma once
 
@@ -30,9 +30,9 @@
 namespace outrider::consumer {
 
 struct DeliveryOptions {
-  std::string owner;                        // unique per process
-  std::chrono::milliseconds lease{60'000};  // of a claimed record; longer than call_deadline
-  std::chrono::milliseconds shard_lease{10'000};
+  std::string owner;                             // unique per process
+  std::chrono::milliseconds lease{60'000};       // of a claimed record; longer than call_deadline
+  std::chrono::milliseconds shard_lease{3'000};  // how long a dead process keeps its shards from others
   std::chrono::milliseconds call_deadline{15'000};
   std::chrono::milliseconds scan_idle{500};  // between scans that found nothing (Stored() wakes it at once)
   std::chrono::milliseconds sweep{1'000};    // between looks for expired leases, parked records, shards

@@ -143,7 +143,7 @@ std::vector<std::int64_t> RecordScan::Pick(const std::vector<Look>& looks, const
       for (const RecordStore::DueRow& row : rows[query]) {
         if (row.wait.count() > 0) {
           later = std::min(later.value_or(row.wait), row.wait);
-          break;
+          continue;
         }
         waiting[i % kPriorities].push_back(row);
         ++found;

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "tests/integration/delivery/fixture.h"
 
 namespace outrider::consumer {
@@ -149,17 +151,16 @@ TEST_F(OutcomeTest, ARequestThatCantBeReadIsDeadWithoutASend) {
 TEST_F(OutcomeTest, TheAttemptIsDurableBeforeTheFirstByteLeaves) {
   const std::int64_t id = InsertKey("order-1");
   auto watcher = Connect(database_);
-  std::string seen;
-  auto started =
-      fake_im::FakeImServer::Start({.bots = {{.token = "own"}}, .on_delivery = [&](const fake_im::Delivery&) {
-                                      seen = Must(*watcher,
-                                                  "SELECT CONCAT_WS(' ', status, attempt_no, "
-                                                  "attempts_spent, lease_owner, due_at > NOW(6) + INTERVAL "
-                                                  "50 SECOND) FROM notification_records WHERE id = ?",
-                                                  {id})
-                                                 .rows.at(0)
-                                                 .Text(0);
-                                    }});
+  std::promise<std::string> seen;
+  const auto look = [&](const fake_im::Delivery&) {
+    seen.set_value(Must(*watcher,
+                        "SELECT CONCAT_WS(' ', status, attempt_no, attempts_spent, lease_owner, "
+                        "due_at > NOW(6) + INTERVAL 50 SECOND) FROM notification_records WHERE id = ?",
+                        {id})
+                       .rows.at(0)
+                       .Text(0));
+  };
+  auto started = fake_im::FakeImServer::Start({.bots = {{.token = "own"}}, .on_delivery = look});
   ASSERT_TRUE(started.has_value());
   providers::ChannelSettings channel = Bot();
   channel.settings.clear();
@@ -168,7 +169,7 @@ TEST_F(OutcomeTest, TheAttemptIsDurableBeforeTheFirstByteLeaves) {
   auto delivery = MakeDelivery();
   Turn(*delivery);
   ASSERT_TRUE(WaitForStatus(id, "sent"));
-  EXPECT_EQ(seen, "sending 1 1 host:1:a#1 1");
+  EXPECT_EQ(seen.get_future().get(), "sending 1 1 host:1:a#1 1");
 }
 
 }  // namespace
