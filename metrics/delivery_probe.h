@@ -19,7 +19,7 @@ namespace outrider {
 
 struct DeliveryLabels {
   std::vector<std::string> providers = {"feishu_bot", "mock"};
-  std::vector<std::string> reasons;  // the providers' own, beside those of the status table (design.md 3.4)
+  std::vector<std::string> reasons;  // the providers' own, beside those of the status table
 };
 
 class DeliveryProbe final {

@@ -34,13 +34,11 @@ Result<std::vector<std::string>> MissingTables(MysqlConnection& connection, std:
   for (const Row& row : rows->rows) present[Lower(row.Text(0))].insert(Lower(row.Text(1)));
 
   std::vector<std::string> faults;
+  std::string absent;
   for (const NeededTable& table : needed) {
     const auto found = present.find(Lower(table.name));
     if (found == present.end()) {
-      faults.push_back(
-          fmt::format("table {} doesn't exist or this account has no right to it: create it with `outrider migrate up` "
-                      "(or give a DBA the output of `outrider migrate sql`)",
-                      table.name));
+      absent += fmt::format("{}{}", absent.empty() ? "" : ", ", table.name);
       continue;
     }
     std::string columns;
@@ -53,6 +51,13 @@ Result<std::vector<std::string>> MissingTables(MysqlConnection& connection, std:
         fmt::format("table {} lacks the column(s) {}: compare it with the output of `outrider migrate sql`; `outrider "
                     "migrate up` creates missing tables but doesn't alter one that is there",
                     table.name, columns));
+  }
+  if (!absent.empty()) {
+    faults.insert(
+        faults.begin(),
+        fmt::format("missing, or closed to this account: {}; create what is missing with `outrider migrate up`, "
+                    "or give a DBA the output of `outrider migrate sql`",
+                    absent));
   }
   return faults;
 }

@@ -18,8 +18,8 @@ struct NeededTable {
   std::vector<std::string_view> columns;
 };
 
-// What the connection's database lacks, as sentences that name the command which creates it; empty: complete. A table
-// that this account has no right to looks missing.
+// What the connection's database lacks, as sentences that name the command which creates it: one for all tables, one
+// for the columns of each; empty: complete. A table that this account has no right to looks missing.
 Result<std::vector<std::string>> MissingTables(MysqlConnection& connection, std::span<const NeededTable> needed);
 
 }  // namespace outrider::mysql

@@ -1,4 +1,4 @@
-// RowFaults: the rows of faults.md's matrix that are tried so far, each as one fault that really happens.
+// RowFaults: the rows of the fault matrix (docs/reliability.md), each as one fault that really happens.
 //
 // Inject() does one fault of a row, from the breaking to the healing, while the workload goes on; it counts what was
 // planned and what fired. A fault that could not be brought about isn't tried again behind the scenes: it is planned
