@@ -1,6 +1,7 @@
 #include "app/command_line.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <set>
@@ -57,6 +58,8 @@ struct CommandLine {
   ListOptions list_options;
 
   CLI::App* verify = app.add_subcommand("verify", "Compare what was relayed, ingested and recorded");
+
+  CLI::App* failpoints = app.add_subcommand("failpoints", "Where tests can break this program on purpose");
 
   CLI::App* version = app.add_subcommand("version", "The version");
 
@@ -126,14 +129,38 @@ int Run(const CommandLine& line, const ConfigReading& reading) {
   return RunSidecar(line.input, reading, roles, line.migrate_first);
 }
 
+// What is wrong with the command line, and whose help tells more.
+std::string WrongUsage(const CLI::App& app, const CLI::ParseError& error) {
+  std::string help = "outrider";
+  for (auto below = app.get_subcommands(); !below.empty(); below = below.front()->get_subcommands()) {
+    help += " " + below.front()->get_name();
+  }
+  std::string what = error.what();
+  const auto code = static_cast<CLI::ExitCodes>(error.get_exit_code());
+  const std::vector<std::string> unknown = app.remaining(true);
+  if (code == CLI::ExitCodes::ExtrasError) {
+    what = fmt::format("not expected: {}", fmt::join(unknown, " "));
+  } else if (code == CLI::ExitCodes::RequiredError && !unknown.empty()) {
+    what =
+        fmt::format("\"{}\" is not a{}", unknown.front(), unknown.front().starts_with('-') ? "n option" : " command");
+  } else if (code == CLI::ExitCodes::RequiredError && app.get_subcommands().empty()) {
+    what = "a command is needed";
+  }
+  return fmt::format("{}; see {} --help", what, help);
+}
+
+std::string Counted(std::size_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 int Dispatch(CommandLine& line) {
   const ConfigReading reading = ReadConfig(line.input);
   if (*line.config_show) return ConfigShow(reading, line.format());
   if (const int code = ConfigCheck(reading); code != kExitOk) return code;
   const Config& config = reading.config;
   if (*line.config_check) {
-    fmt::print(stderr, "outrider: the configuration is valid: {} source(s), {} channel(s)\n", config.sources.size(),
-               config.channels.size());
+    fmt::print(stderr, "outrider: the configuration is valid: {} (the database's own among them), {}\n",
+               Counted(config.sources.size(), "source"), Counted(config.channels.size(), "channel"));
     return kExitOk;
   }
   if (*line.migrate_status) return MigrateStatus(config, line.format());
@@ -156,7 +183,9 @@ int RunCommandLine(int argc, char** argv, char** environment) {
   try {
     line.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return line.app.exit(error) == 0 ? kExitOk : kExitUsage;
+    if (error.get_exit_code() == 0) return line.app.exit(error);  // help
+    fmt::print(stderr, "outrider: {}\n", WrongUsage(line.app, error));
+    return kExitUsage;
   }
   if (*line.version) {
     if (line.format() == OutputFormat::kJson) {
@@ -166,6 +195,7 @@ int RunCommandLine(int argc, char** argv, char** environment) {
     }
     return kExitOk;
   }
+  if (*line.failpoints) return ListFailpoints(line.format());
   for (char** variable = environment; *variable != nullptr; ++variable) {
     line.input.environment.emplace_back(*variable);
   }

@@ -1,4 +1,4 @@
-// The command line of `outrider` (design.md 3.5): what there is to say, and what is done for it.
+// The command line of `outrider`: what there is to say, and what is done for it.
 #pragma once
 
 namespace outrider::app {

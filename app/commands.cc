@@ -22,6 +22,7 @@
 #include "outbox/outbox_writer.h"
 #include "outbox/schema.h"
 #include "platform/crypto/hmac.h"
+#include "platform/failpoint/failpoint.h"
 #include "platform/mysql/migrator.h"
 
 namespace outrider::app {
@@ -31,15 +32,9 @@ constexpr std::chrono::milliseconds kWaitPoll{50};
 
 void Say(const std::string& text) { fmt::print(stderr, "outrider: {}\n", text); }
 
-constexpr int kNoSuchTable = 1146;  // MySQL's and MariaDB's errno
+constexpr std::string_view kMaybeRejected = ", or its request was wrong: table rejected_events has some";
 
-int Failed(const std::string& what, const Error& error) {
-  Say(fmt::format("{}: {}", what, error.message));
-  if (error.native_code == kNoSuchTable) {
-    Say("create the tables with \"outrider migrate up\", or give a DBA the output of \"outrider migrate sql\"");
-  }
-  return kExitFailed;
-}
+constexpr int kNoSuchTable = 1146;  // MySQL's and MariaDB's errno
 
 bool ColourWanted() {
   const char* no_colour = std::getenv("NO_COLOR");
@@ -50,19 +45,20 @@ bool ColourWanted() {
 
 // One database with one set of migrations.
 struct MigrationTarget {
-  std::string title;
+  std::string what;
+  std::string title;  // with the place
   mysql::MysqlOptions options;
   mysql::Migrator migrator;
 };
 
 std::vector<MigrationTarget> Targets(const Config& config) {
   std::vector<MigrationTarget> targets;
-  targets.push_back({"records in " + Describe(config.database), config.migrate.value_or(config.database),
+  targets.push_back({"records", "records in " + Describe(config.database), config.migrate.value_or(config.database),
                      mysql::Migrator("outrider", consumer::RecordMigrations())});
   for (const SourceConfig& source : config.sources) {
+    const std::string what = fmt::format("outbox \"{}\"", source.name);
     targets.push_back(
-        {fmt::format("outbox \"{}\" in {}", source.name, Describe(source.database)),
-         source.migrate.value_or(source.database),
+        {what, fmt::format("{} in {}", what, Describe(source.database)), source.migrate.value_or(source.database),
          mysql::Migrator(outbox::OutboxMigrationSet(source.table), outbox::OutboxMigrations(source.table))});
   }
   return targets;
@@ -156,14 +152,29 @@ void ExplainAbsence(const Config& config, mysql::MysqlConnection& database, cons
   if (seen) return;
   const auto rejected = database.Execute("SELECT 1 FROM rejected_events LIMIT 1");
   const bool any_rejected = rejected && !rejected->rows.empty();
+  if (config.transport == Transport::kKafka) {
+    Say(
+        fmt::format("there is neither a record nor a row in an outbox with the dedupe key \"{}\": its transaction was "
+                    "rolled back or "
+                    "isn't committed yet, or it is in Kafka and \"outrider run\" hasn't read it yet{}{}",
+                    EscapeUnprintable(dedupe_key), any_rejected ? kMaybeRejected : "", not_searched));
+    return;
+  }
   Say(fmt::format(
       "nothing committed has the dedupe key \"{}\": neither a record nor a row in an outbox. Its transaction "
       "was rolled back or isn't committed yet{}{}",
-      EscapeUnprintable(dedupe_key), any_rejected ? ", or its request was wrong: table rejected_events has some" : "",
-      not_searched));
+      EscapeUnprintable(dedupe_key), any_rejected ? kMaybeRejected : "", not_searched));
 }
 
 }  // namespace
+
+int Failed(const std::string& what, const Error& error) {
+  Say(fmt::format("{}: {}", what, error.message));
+  if (error.native_code == kNoSuchTable) {
+    Say("create the tables with \"outrider migrate up\", or give a DBA the output of \"outrider migrate sql\"");
+  }
+  return kExitFailed;
+}
 
 int MigrateStatus(const Config& config, OutputFormat format) {
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
@@ -171,9 +182,9 @@ int MigrateStatus(const Config& config, OutputFormat format) {
   bool complete = true;
   for (const MigrationTarget& target : Targets(config)) {
     auto connection = mysql::MysqlConnection::Open(target.options);
-    if (!connection) return Failed(target.title, connection.error());
+    if (!connection) return Failed(target.what, connection.error());
     const auto status = target.migrator.Status(**connection);
-    if (!status) return Failed(target.title, status.error());
+    if (!status) return Failed(target.what, status.error());
     for (const mysql::MigrationStatus& one : *status) {
       const std::string state = one.changed ? "changed" : one.applied ? "applied" : "missing";
       complete = complete && one.applied && !one.changed;
@@ -198,7 +209,7 @@ Result<std::vector<std::string>> ApplyMigrations(const Config& config) {
     auto applied = connection ? target.migrator.Up(**connection) : std::unexpected(connection.error());
     if (!applied) {
       Error error = applied.error();
-      error.message = fmt::format("{}: {}", target.title, error.message);
+      error.message = fmt::format("{}: {}", target.what, error.message);
       return std::unexpected(std::move(error));
     }
     lines.push_back(
@@ -320,6 +331,22 @@ int List(const Config& config, const ListOptions& options, OutputFormat format) 
   if (!records) return Failed("the records can't be read", records.error());
   fmt::print("{}", format == OutputFormat::kJson ? StoryJson(*records) : RecordTable(*records));
   if (records->size() == options.limit) Say(fmt::format("more may follow: --before {}", records->back().id));
+  return kExitOk;
+}
+
+int ListFailpoints(OutputFormat format) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  std::vector<std::vector<std::string>> rows;
+  for (const FailpointInfo& info : kFailpoints) {
+    const std::string actions = info.can_fail ? "crash, sleep, error" : "crash, sleep";
+    rows.push_back({std::string(info.name), actions, std::string(info.where)});
+    json.push_back({{"name", info.name}, {"actions", actions}, {"where", info.where}});
+  }
+  if (format == OutputFormat::kJson) {
+    fmt::print("{}\n", json.dump(2));
+  } else {
+    fmt::print("{}", Table({"FAILPOINT", "ACTIONS", "WHERE"}, rows));
+  }
   return kExitOk;
 }
 

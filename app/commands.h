@@ -1,5 +1,5 @@
-// The commands of the program but `run`: each reads its options, does one thing, prints, and gives the exit code
-// (design.md 3.5). Single-threaded; a command that is interrupted leaves nothing half done, because each works in one
+// The commands of the program but `run`: each reads its options, does one thing, prints, and gives the exit code.
+// Single-threaded; a command that is interrupted leaves nothing half done, because each works in one
 // transaction.
 #pragma once
 
@@ -47,5 +47,11 @@ struct ListOptions {
   std::int64_t before_id = 0;
 };
 int List(const Config& config, const ListOptions& options, OutputFormat format);
+
+// Says what failed and, of a table that is missing, which command creates it; kExitFailed.
+int Failed(const std::string& what, const Error& error);
+
+// Needs no configuration.
+int ListFailpoints(OutputFormat format);
 
 }  // namespace outrider::app

@@ -216,6 +216,7 @@ ConfigReading ReadConfig(const ConfigInput& input) {
   ConfigReading reading;
   reading.faults = tree.faults;
   reading.files = input.files;
+  if (!tree.whole) return reading;  // what can't be read would be called missing
   Config config;
 
   ConfigSection root(&tree.root, "", reading);

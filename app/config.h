@@ -1,4 +1,4 @@
-// Config: every setting of the program (design.md 3.5), strict.
+// Config: every setting of the program, strict.
 //
 // Unknown keys are faults with a suggestion; all faults come at once, each with the place it was written at; any secret
 // takes a `_file` twin. A value; safe to share once read.

@@ -92,18 +92,19 @@ void Merge(ConfigValue& base, ConfigValue&& over) {
   }
 }
 
-void ReadFile(const std::string& file, ConfigTree& tree) {
+// False when nothing of the file could be read.
+bool ReadFile(const std::string& file, ConfigTree& tree) {
   std::ifstream stream(file, std::ios::binary);
   std::string text(kMaxFileBytes + 1, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!stream.is_open() || stream.bad()) {
     tree.faults.push_back(fmt::format("{}: can't be read; does the file exist, and may this user read it?", file));
-    return;
+    return false;
   }
   text.resize(static_cast<std::size_t>(stream.gcount()));
   if (text.size() > kMaxFileBytes) {
     tree.faults.push_back(fmt::format("{}: larger than {} bytes", file, kMaxFileBytes));
-    return;
+    return false;
   }
   try {
     std::istringstream events(text);
@@ -113,22 +114,24 @@ void ReadFile(const std::string& file, ConfigTree& tree) {
     while (parser.HandleNextDocument(finder)) ++documents;
     if (finder.found()) {
       tree.faults.push_back(fmt::format("{}: YAML aliases (*name) are not accepted; write the value out", file));
-      return;
+      return false;
     }
     if (documents > 1) {
       tree.faults.push_back(fmt::format("{}: holds {} YAML documents; give each its own file", file, documents));
-      return;
+      return false;
     }
     const YAML::Node node = YAML::Load(text);
-    if (node.IsNull()) return;
+    if (node.IsNull()) return true;
     if (!node.IsMap()) {
       tree.faults.push_back(fmt::format("{}: must be a map of sections", file));
-      return;
+      return false;
     }
     Merge(tree.root, Convert(node, file, 0, tree.faults));
   } catch (const YAML::Exception& error) {
     tree.faults.push_back(fmt::format("{}:{}: not YAML: {}", file, error.mark.line + 1, error.msg));
+    return false;
   }
+  return true;
 }
 
 // `level` is in lower case; in names of variables `_` stands for every mark that they can't hold.
@@ -213,7 +216,7 @@ std::span<const std::string_view> RootSettings() { return kRootSettings; }
 ConfigTree LoadConfigTree(const ConfigInput& input) {
   ConfigTree tree;
   tree.root.kind = ConfigValue::Kind::kMap;
-  for (const std::string& file : input.files) ReadFile(file, tree);
+  for (const std::string& file : input.files) tree.whole = ReadFile(file, tree) && tree.whole;
   for (const std::string& variable : input.environment) ApplyVariable(variable, tree);
   for (const std::string& assignment : input.assignments) ApplyAssignment(assignment, tree);
   return tree;

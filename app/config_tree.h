@@ -34,6 +34,7 @@ struct ConfigEntry {
 struct ConfigTree {
   ConfigValue root;
   std::vector<std::string> faults;
+  bool whole = true;  // false: a file could not be read, so what is missing may stand there
 };
 
 // Where a configuration comes from, the weakest first.

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -123,7 +124,11 @@ Result<void> Sidecar::State::StartServer() {
 }
 
 void Sidecar::State::BuildConsumer() {
-  pool = std::make_unique<mysql::MysqlPool>(config.database, config.sources.size() + kSpareConnections);
+  // A connection that hangs must be given up while there is still time to settle over another one.
+  mysql::MysqlOptions pool_options = config.database;
+  pool_options.io_timeout = std::clamp(std::chrono::duration_cast<std::chrono::seconds>(config.delivery.lease / 4),
+                                       std::chrono::seconds{1}, pool_options.io_timeout);
+  pool = std::make_unique<mysql::MysqlPool>(pool_options, config.sources.size() + kSpareConnections);
   http::HttpEngineOptions engine_options;
   engine_options.policy = {config.allow_insecure_targets, config.allow_insecure_targets};
   engine_options.max_in_flight = static_cast<std::size_t>(config.delivery.max_in_flight);

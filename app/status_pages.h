@@ -1,4 +1,4 @@
-// The pages that machines look at: /healthz, /readyz, /metrics (design.md 3.5). Pure but for what health and metrics
+// The pages that machines look at: /healthz, /readyz, /metrics. Pure but for what health and metrics
 // hold; safe from the server's thread.
 #pragma once
 

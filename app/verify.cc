@@ -154,24 +154,20 @@ std::vector<Finding> Judge(const std::vector<NamedSourceAudit>& sources, const c
 }
 
 int Verify(const Config& config, OutputFormat format) {
-  const auto failed = [](const std::string& where, const Error& error) {
-    fmt::print(stderr, "outrider: {}: {}\n", where, error.message);
-    return kExitFailed;
-  };
   std::vector<NamedSourceAudit> sources;
   for (const SourceConfig& source : config.sources) {
-    const std::string where = fmt::format("outbox \"{}\" in {}", source.name, Describe(source.database));
+    const std::string where = fmt::format("outbox \"{}\"", source.name);
     auto connection = mysql::MysqlConnection::Open(source.database);
-    if (!connection) return failed(where, connection.error());
+    if (!connection) return Failed(where, connection.error());
     auto audit = outbox::AuditSource(**connection, source.name, source.table);
-    if (!audit) return failed(where, audit.error());
+    if (!audit) return Failed(where, audit.error());
     sources.push_back({source.name, std::move(*audit)});
   }
-  const std::string where = "records in " + Describe(config.database);
+  const std::string where = "records";
   auto connection = mysql::MysqlConnection::Open(config.database);
-  if (!connection) return failed(where, connection.error());
+  if (!connection) return Failed(where, connection.error());
   const auto records = consumer::AuditRecords(**connection, kPatience);
-  if (!records) return failed(where, records.error());
+  if (!records) return Failed(where, records.error());
 
   std::vector<std::vector<std::string>> rows;
   nlohmann::ordered_json json = nlohmann::ordered_json::array();

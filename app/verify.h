@@ -1,4 +1,4 @@
-// `outrider verify`: the relays' ledgers against what ingest counted against the records (design.md 2.2, 2.7).
+// `outrider verify`: the relays' ledgers against what ingest counted against the records.
 //
 // Judge() is pure: what was read in, findings out. It tells apart what held, what is violated, and what can't be proved
 // from these tables. Nothing is changed.

@@ -193,7 +193,9 @@ void Delivery::State::Say(const Result<Round>& round) {
   if (!complaint.empty()) log.Info("delivery.resumes");
   complaint.clear();
   const std::size_t held = shards.Held().size();
-  health.SetPart(kPart, true, fmt::format("{} of {} shards, {} channels", held, shards.assigned(), channels.size()));
+  health.SetPart(kPart, true,
+                 fmt::format("{} of {} shards, {} channel{}", held, shards.assigned(), channels.size(),
+                             channels.size() == 1 ? "" : "s"));
   const std::map<std::string, std::string> closed = gates.Held();
   for (const auto& [channel, reason] : closed) {
     health.SetPart("channel " + channel, false, "held: " + reason);

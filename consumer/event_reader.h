@@ -1,4 +1,4 @@
-// Event reader: what an event of the log says, whichever of the accepted envelopes it comes in (design.md 3.3).
+// Event reader: what an event of the log says, whichever of the accepted envelopes it comes in.
 //
 // Outrider's and Debezium's records (headers id, eventType, createdAt, traceparent, tracestate), those of any producer
 // with this key and value, CloudEvents 1.0 (binary and structured), and SmartFlow's envelope. Structure alone decides:

@@ -87,11 +87,14 @@ constexpr std::string_view kForget =
     "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT UNSIGNED PATH '$')) AS k "
     "STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.id "
     "SET r.request = NULL, r.recipient = '' WHERE r.private";
-// An append at many places of the primary key (record_id, attempt_no).
+// An append at many places of the primary key (record_id, attempt_no); the records by theirs. Counted back from the
+// record's own time, which kWrite has just set: this statement's NOW(6) is later, and an attempt would begin after its
+// record was sent.
 constexpr std::string_view kWriteAttempts =
     "INSERT INTO notification_attempts (record_id, attempt_no, started_at, duration_us, worker, provider, verdict, "
     "reason, http_status, provider_code, provider_log_id, detail, answer) "
-    "SELECT k.record_id, k.attempt_no, NOW(6) - INTERVAL k.ago_us MICROSECOND, k.duration_us, k.worker, k.provider, "
+    "SELECT k.record_id, k.attempt_no, r.updated_at - INTERVAL k.ago_us MICROSECOND, k.duration_us, k.worker, "
+    "k.provider, "
     "k.verdict, k.reason, k.http_status, k.provider_code, k.log_id, k.detail, NULLIF(k.answer, '') "
     "FROM JSON_TABLE(?, '$[*]' COLUMNS (record_id BIGINT UNSIGNED PATH '$[0]', attempt_no INT PATH '$[1]', "
     "ago_us BIGINT PATH '$[2]', duration_us BIGINT PATH '$[3]', worker VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[4]', "
@@ -100,7 +103,7 @@ constexpr std::string_view kWriteAttempts =
     "http_status INT PATH '$[8]', provider_code VARCHAR(64) CHARACTER SET utf8mb4 PATH '$[9]', log_id VARCHAR(128) "
     "CHARACTER SET utf8mb4 PATH '$[10]', "
     "detail VARCHAR(2000) CHARACTER SET utf8mb4 PATH '$[11]', answer VARCHAR(4000) CHARACTER SET utf8mb4 PATH "
-    "'$[12]')) AS k";
+    "'$[12]')) AS k STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.record_id";
 // By primary key, and the attempts' (record_id, attempt_no).
 constexpr std::string_view kCompare =
     "SELECT k.place, r.version, r.status, a.verdict "

@@ -1,31 +1,17 @@
 #include "consumer/schema.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <charconv>
-#include <map>
-#include <set>
 #include <string_view>
 #include <utility>
 
+#include "platform/mysql/needed_tables.h"
 #include "record_migrations.embedded.h"
 
 namespace outrider::consumer {
 namespace {
 
-// Served by the data dictionary.
-constexpr std::string_view kColumns =
-    "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name IN "
-    "('notification_records', 'notification_attempts', 'consumer_shards', 'rejected_events')";
-
-struct NeededTable {
-  std::string_view name;
-  std::vector<std::string_view> columns;
-};
-
-const std::vector<NeededTable>& NeededTables() {
-  static const std::vector<NeededTable> kTables = {
+const std::vector<mysql::NeededTable>& NeededTables() {
+  static const std::vector<mysql::NeededTable> kTables = {
       {"notification_records",
        {"id",
         "dedupe_hash",
@@ -81,14 +67,6 @@ const std::vector<NeededTable>& NeededTables() {
   return kTables;
 }
 
-// MySQL 8 gives the dictionary's column names in capitals, and some servers keep table names in lower case.
-std::string Lower(std::string_view name) {
-  std::string lower(name);
-  std::ranges::transform(lower, lower.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
-  return lower;
-}
-
 }  // namespace
 
 std::vector<mysql::Migration> RecordMigrations() {
@@ -105,33 +83,7 @@ std::vector<mysql::Migration> RecordMigrations() {
 }
 
 Result<std::vector<std::string>> MissingTables(mysql::MysqlConnection& connection) {
-  auto rows = connection.Execute(kColumns);
-  if (!rows) return std::unexpected(rows.error());
-  std::map<std::string, std::set<std::string>> present;
-  for (const mysql::Row& row : rows->rows) present[Lower(row.Text(0))].insert(Lower(row.Text(1)));
-
-  std::vector<std::string> faults;
-  for (const NeededTable& needed : NeededTables()) {
-    const auto found = present.find(std::string(needed.name));
-    if (found == present.end()) {
-      faults.push_back(
-          fmt::format("table {} doesn't exist or this account has no right to it: create it with `outrider migrate up` "
-                      "(or give a DBA the output of `outrider migrate sql`)",
-                      needed.name));
-      continue;
-    }
-    std::string columns;
-    for (const std::string_view column : needed.columns) {
-      if (found->second.contains(std::string(column))) continue;
-      columns += fmt::format("{}{}", columns.empty() ? "" : ", ", column);
-    }
-    if (columns.empty()) continue;
-    faults.push_back(
-        fmt::format("table {} lacks the column(s) {}: compare it with the output of `outrider migrate sql`; `outrider "
-                    "migrate up` creates missing tables but doesn't alter one that is there",
-                    needed.name, columns));
-  }
-  return faults;
+  return mysql::MissingTables(connection, NeededTables());
 }
 
 }  // namespace outrider::consumer

@@ -1,4 +1,4 @@
-// Outrider's own tables (design.md 3.4). Migration set "outrider".
+// Outrider's own tables. Migration set "outrider".
 #pragma once
 
 #include <string>
@@ -10,7 +10,8 @@ namespace outrider::consumer {
 
 std::vector<mysql::Migration> RecordMigrations();
 
-// What this database lacks, as sentences that name the command which creates it; empty: complete.
+// What this database lacks, as sentences that name the command which creates it (one for all tables, one for the
+// columns of each); empty: complete.
 Result<std::vector<std::string>> MissingTables(mysql::MysqlConnection& connection);
 
 }  // namespace outrider::consumer

@@ -1,5 +1,5 @@
 // Settlement: what an outcome makes of a record. The status table decides what may follow (model/delivery_status.h);
-// here stand the rules that choose the event, the next due time, what it costs and what stays in doubt (design.md 3.4).
+// here stand the rules that choose the event, the next due time, what it costs and what stays in doubt.
 //
 // Pure (but for RandomShare): the clock is in the record, the random number is a parameter.
 #pragma once

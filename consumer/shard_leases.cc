@@ -139,7 +139,9 @@ Result<void> ShardLeases::Tend() {
         step = Step::kAdopt;
       }
     }
-    if (step != Step::kNone) plan.emplace(row.shard, std::pair(step, std::move(row)));
+    if (step == Step::kNone) continue;
+    const int shard = row.shard;
+    plan.emplace(shard, std::pair(step, std::move(row)));
   }
   if (plan.empty()) return {};
 

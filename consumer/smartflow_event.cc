@@ -23,12 +23,12 @@ constexpr std::array<std::string_view, 2> kTargetPrefixes = {"/assistant/", "/sc
 constexpr std::array<std::string_view, 13> kPayloadFields = {
     "notification_id", "user_id",    "trigger_id",   "preview_id",    "trigger_type", "target_type", "target_id",
     "dedupe_key",      "target_url", "summary_text", "fallback_text", "trace_id",     "requested_at"};
-// What the webhook's body and "why was this sent?" (S3-79) need; the texts themselves are never metadata.
+// What the webhook's body and "why was this sent?" need; the texts themselves are never metadata.
 constexpr std::array<std::string_view, 10> kMetadataFields = {
     "notification_id", "user_id",   "trigger_id", "preview_id", "trigger_type",
     "target_type",     "target_id", "target_url", "trace_id",   "requested_at"};
 
-// A path of the application: "/assistant/42", never a way out of it (S3-32, D27).
+// A path of the application: "/assistant/42", never a way out of it.
 std::string_view TargetProblem(std::string_view url) {
   if (url.find("://") != std::string_view::npos || url.starts_with("//")) return "must be a path, not a link";
   if (std::ranges::none_of(kTargetPrefixes, [&](std::string_view prefix) { return url.starts_with(prefix); })) {

@@ -1,5 +1,5 @@
-// SmartFlow's event (requirements.md S3-30 to S3-33, C3) as a request: channel `feishu`, recipient `user:<user_id>`,
-// the text made of summary, fallback and target by its own rules (B4), everything else as metadata. Pure.
+// SmartFlow's event as a request: channel `feishu`, recipient `user:<user_id>`, the text made of summary, fallback and
+// target by its own rules (model/message_text.h), everything else as metadata. Pure.
 #pragma once
 
 #include <optional>

@@ -43,12 +43,12 @@ struct ProviderSeries {
     for (const SendVerdict verdict : kVerdicts) {
       SeriesLabels labels = provider;
       labels["outcome"] = std::string(ToString(verdict));
-      outcomes[verdict] =
-          &registry.Counter("deliveries_total", "Attempts, by what the provider's answer meant.", labels);
+      outcomes[labels["outcome"]] =
+          &registry.Counter("deliveries_total", "Attempts stored, by what the provider's answer meant.", labels);
     }
   }
 
-  std::map<SendVerdict, prometheus::Counter*> outcomes;
+  std::map<std::string, prometheus::Counter*, std::less<>> outcomes;
   prometheus::Histogram& attempt_duration;
   prometheus::Histogram& latency;
   prometheus::Counter& rate_limited;
@@ -105,9 +105,11 @@ void DeliveryProbe::Transitioned(DeliveryStatus from, DeliveryStatus to, std::si
   const auto found = state_->transitions.find({from, to});
   if (found != state_->transitions.end()) found->second->Increment(static_cast<double>(records));
 }
-void DeliveryProbe::Attempted(std::string_view provider, SendVerdict verdict, std::chrono::microseconds duration) {
+void DeliveryProbe::Attempted(std::string_view provider, std::string_view verdict, std::chrono::microseconds duration) {
   ProviderSeries& series = state_->Provider(provider);
-  series.outcomes.at(verdict)->Increment();
+  const auto outcome = series.outcomes.find(verdict);
+  if (outcome == series.outcomes.end()) return;
+  outcome->second->Increment();
   series.attempt_duration.Observe(Seconds(duration));
 }
 void DeliveryProbe::Delivered(std::string_view provider, std::chrono::microseconds since_commit) {

@@ -19,7 +19,7 @@ namespace outrider {
 
 struct DeliveryLabels {
   std::vector<std::string> providers = {"feishu_bot", "mock"};
-  std::vector<std::string> reasons;  // the providers' own, beside those of the status table (design.md 3.4)
+  std::vector<std::string> reasons;  // the providers' own, beside those of the status table
 };
 
 class DeliveryProbe final {
@@ -27,7 +27,9 @@ class DeliveryProbe final {
   explicit DeliveryProbe(MetricsRegistry& registry, DeliveryLabels labels = {});
   ~DeliveryProbe();
   void Transitioned(DeliveryStatus from, DeliveryStatus to, std::size_t records);
-  void Attempted(std::string_view provider, SendVerdict verdict, std::chrono::microseconds duration);
+  // Once the attempt is stored, so that the counters never say more than the rows. `verdict` as the row has it; what no
+  // provider says (lease_expired) has a verb of its own and isn't counted here.
+  void Attempted(std::string_view provider, std::string_view verdict, std::chrono::microseconds duration);
   void Delivered(std::string_view provider, std::chrono::microseconds since_commit);
   void Died(
       std::string_view reason);  // reasons come from the closed tables of model and providers; others count as "other"

@@ -1,4 +1,4 @@
-// Health: is the process alive, may it serve, and what of it delivers (design.md 3.5).
+// Health: is the process alive, may it serve, and what of it delivers.
 //
 // Loops beat; a loop that is silent for longer than it promised makes /healthz fail. Parts say in words whether they
 // deliver; that is /readyz?verbose and never makes /readyz fail, because an outage of the broker or a vendor must not

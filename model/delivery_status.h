@@ -1,4 +1,4 @@
-// The life of one notification, and the only place that says what may follow what (design.md 3.4).
+// The life of one notification, and the only place that says what may follow what.
 //
 // Stores apply transitions, services ask for them, nobody writes a status by hand. model/README.md draws the table; a
 // test compares the two. Pure.

@@ -1,4 +1,4 @@
-// An event on its way: one Kafka record, whoever produced it (design.md 3.3). A value.
+// An event on its way: one Kafka record, whoever produced it. A value.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// SmartFlow's text rules (requirements.md B4), which the `smartflow` profile reproduces; the fallback is cleaned like
-// the summary (D26). Pure functions.
+// SmartFlow's text rules, which the `smartflow` profile reproduces; the fallback is cleaned like
+// the summary. Pure functions.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 namespace outrider {
 
 inline constexpr std::size_t kDefaultSummaryMaxCharacters = 180;
-// "我为你生成了一份日程调整建议，请回到系统确认是否应用。" (S3-6, with the full-width comma).
+// "我为你生成了一份日程调整建议，请回到系统确认是否应用。" (with the full-width comma).
 extern const std::string_view kDefaultFallbackText;
 
 struct SummaryChoice {

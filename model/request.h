@@ -1,4 +1,4 @@
-// The notification request: what an application writes into its outbox (design.md 3.2).
+// The notification request: what an application writes into its outbox.
 //
 // ParseRequest reads the JSON payload and names every fault at once. Structure alone decides: whether a channel or a
 // template exists is not looked at here. model/request.schema.json says the same as JSON Schema, and a test holds the
@@ -92,7 +92,7 @@ RequestReading ParseRequest(std::string_view payload);
 std::string ToJson(const NotificationRequest& request);
 // Sorted keys, no white space, the last of repeated keys; nothing when the text isn't JSON or is
 // deeper than kMaxJsonDepth. MySQL normalises JSON columns and
-// MariaDB doesn't, so contents are compared by the hash of this form (design.md 3.1).
+// MariaDB doesn't, so contents are compared by the hash of this form.
 std::optional<std::string> CanonicalJson(std::string_view json);
 std::string MessageToJson(const Message& message);
 

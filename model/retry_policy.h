@@ -1,6 +1,6 @@
 // When a failed notification is tried again.
 //
-// Exponential back-off with jitter, or an explicit list; a vendor's hint wins, clamped (requirements.md F, "back-off").
+// Exponential back-off with jitter, or an explicit list; a vendor's hint wins, clamped.
 // Pure: the random number is a parameter.
 #pragma once
 
@@ -20,10 +20,10 @@ struct RetryPolicy {
   friend bool operator==(const RetryPolicy&, const RetryPolicy&) = default;
 };
 
-// Hints above this are cut (providers.md 0.5).
+// Hints above this are cut.
 inline constexpr std::chrono::milliseconds kMaxRetryAfter = std::chrono::minutes{15};
 
-// Every fault of the settings, as sentences that name both values (D46: a maximum below the base is refused).
+// Every fault of the settings, as sentences that name both values (a maximum below the base is refused).
 std::vector<std::string> Validate(const RetryPolicy& policy);
 
 // Jitter comes after the maximum, so that waits at the maximum are spread too: with 0.2 the longest is 1.2 * max.

@@ -16,7 +16,7 @@
 
 namespace outrider::outbox {
 
-// A row of the outbox table (design.md 3.1).
+// A row of the outbox table.
 struct OutboxRow {
   std::uint64_t seq = 0;
   std::string id;

@@ -1,5 +1,5 @@
-// KafkaSink: publishes outbox rows as design.md 3.3 says (topic outbox.event.<aggregatetype>, key aggregateid, value
-// payload, headers id, eventType, createdAt, and traceparent/tracestate where the row has them). Rebuilds its producer
+// KafkaSink: publishes outbox rows as Debezium's outbox event router does (topic outbox.event.<aggregatetype>, key
+// aggregateid, value payload, headers id, eventType, createdAt, traceparent and tracestate). Rebuilds its producer
 // after a fatal error. Threads: the relay's own. See EventSink for what a crash loses.
 #pragma once
 

@@ -1,31 +1,16 @@
 #include "outbox/schema.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <array>
 #include <charconv>
-#include <map>
-#include <set>
 #include <utility>
 
 #include "outbox_migrations.embedded.h"
+#include "platform/mysql/needed_tables.h"
 
 namespace outrider::outbox {
 namespace {
 
-// Served by the data dictionary.
-constexpr std::string_view kColumns =
-    "SELECT table_name, column_name FROM information_schema.columns "
-    "WHERE table_schema = DATABASE() AND table_name IN (?, 'outbox_leases', 'outbox_ledger', 'outbox_dead')";
-
-struct NeededTable {
-  std::string name;
-  std::vector<std::string_view> columns;
-};
-
-std::vector<NeededTable> NeededTables(std::string_view outbox) {
-  return {{std::string(outbox),
+std::vector<mysql::NeededTable> NeededTables(std::string_view outbox) {
+  return {{outbox,
            {"seq", "id", "aggregatetype", "aggregateid", "type", "payload", "traceparent", "tracestate", "created_at"}},
           {"outbox_leases", {"source", "owner", "epoch", "expires_at"}},
           {"outbox_ledger", {"source", "epoch", "topic", "partition_no", "highest_offset", "row_count", "created_at"}},
@@ -43,13 +28,6 @@ std::string ReplaceAll(std::string_view text, std::string_view what, std::string
     replaced += with;
     text.remove_prefix(at + what.size());
   }
-}
-
-std::string Lower(std::string_view name) {
-  std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
-  return lower;
 }
 
 }  // namespace
@@ -70,35 +48,7 @@ std::vector<mysql::Migration> OutboxMigrations(std::string_view table) {
 std::string OutboxMigrationSet(std::string_view table) { return std::string(table); }
 
 Result<std::vector<std::string>> MissingTables(mysql::MysqlConnection& connection, std::string_view table) {
-  auto rows = connection.Execute(kColumns, {table});
-  if (!rows) return std::unexpected(rows.error());
-  // Servers with lower_case_table_names keep names in lower case; whether that is so decides the server, not this.
-  std::map<std::string, std::set<std::string>> present;
-  for (const mysql::Row& row : rows->rows) {
-    present[Lower(row.Text(0))].insert(Lower(row.Text(1)));
-  }
-  std::vector<std::string> faults;
-  for (const NeededTable& needed : NeededTables(table)) {
-    const auto found = present.find(Lower(needed.name));
-    if (found == present.end()) {
-      faults.push_back(
-          fmt::format("table {} doesn't exist or this account has no right to it: create it with `outrider migrate up` "
-                      "(or give a DBA the output of `outrider migrate sql`)",
-                      needed.name));
-      continue;
-    }
-    std::string columns;
-    for (const std::string_view column : needed.columns) {
-      if (found->second.contains(std::string(column))) continue;
-      columns += fmt::format("{}{}", columns.empty() ? "" : ", ", column);
-    }
-    if (columns.empty()) continue;
-    faults.push_back(
-        fmt::format("table {} lacks the column(s) {}: compare it with the output of `outrider migrate sql`; `outrider "
-                    "migrate up` creates missing tables but doesn't alter one that is there",
-                    needed.name, columns));
-  }
-  return faults;
+  return mysql::MissingTables(connection, NeededTables(table));
 }
 
 }  // namespace outrider::outbox

@@ -1,4 +1,4 @@
-// The tables of a source: the outbox itself and the relay's own beside it (design.md 3.1).
+// The tables of a source: the outbox itself and the relay's own beside it.
 // Pure but for MissingTables(), which reads the connection's database.
 #pragma once
 
@@ -16,7 +16,8 @@ std::vector<mysql::Migration> OutboxMigrations(std::string_view table);
 // that the second one is created although the first one's files were applied.
 std::string OutboxMigrationSet(std::string_view table);
 
-// What this database lacks for a relay, as sentences that name the command which creates it; empty: complete.
+// What this database lacks for a relay, as sentences that name the command which creates it (one for all tables,
+// one for the columns of each); empty: complete.
 Result<std::vector<std::string>> MissingTables(mysql::MysqlConnection& connection, std::string_view table);
 
 }  // namespace outrider::outbox

@@ -11,6 +11,7 @@
 #include <regex>
 #include <utility>
 
+#include "model/request.h"
 #include "model/retry_policy.h"
 #include "model/text.h"
 #include "platform/crypto/hmac.h"
@@ -338,14 +339,17 @@ SendPlan FeishuBot::BuildRequest(const Notification& notification, const SendCon
 SendOutcome FeishuBot::ReadResponse(const http::HttpResponse& response) const {
   SendOutcome outcome;
   outcome.http_status = response.status;
-  const Json body = Json::parse(response.body, nullptr, false);
+  // Stricter than the library alone, which reads `{"code":0}` out of what goes on after a NUL byte, and bounded in
+  // depth.
+  const auto canonical = CanonicalJson(response.body);
+  const Json body = canonical ? Json::parse(*canonical) : Json();
   if (!ClassifyByBody(body, response.status, outcome)) ClassifyByStatus(response.status, outcome);
   if (outcome.verdict != SendVerdict::kAccepted) outcome.retry_after = ReadRetryAfter(response.headers);
 
   std::string_view log_id = http::FindHeader(response.headers, "x-tt-logid");
   if (log_id.empty()) log_id = http::FindHeader(response.headers, "x-request-id");
-  outcome.provider_log_id = RedactId(log_id);
   const std::array<std::string_view, 2> known = {token_.Reveal(), secret_.Reveal()};
+  outcome.provider_log_id = RedactId(log_id, known);
   outcome.detail = Redact(outcome.detail, kMaxDetailCharacters, known);
   outcome.answer = Redact(response.body, kMaxAnswerCharacters, known);
   return outcome;

@@ -137,7 +137,8 @@ std::size_t QuotedLength(std::string_view text, std::string_view quote) {
   return text.size();
 }
 
-std::optional<Match> MatchNamedSecret(std::string_view rest) {
+// The value, where nothing quotes it, ends at `covered` or later.
+std::optional<Match> MatchNamedSecret(std::string_view rest, std::size_t covered) {
   std::string name;
   while (name.size() < rest.size() && name.size() < kLongestName) {
     const char c = rest[name.size()];
@@ -164,7 +165,7 @@ std::optional<Match> MatchNamedSecret(std::string_view rest) {
     if (value == 0) return std::nullopt;
     return Match{begin + value, begin};
   }
-  std::size_t end = at;
+  std::size_t end = std::max(at, covered);
   if (name.ends_with("authorization")) {
     // A scheme and its credentials, up to the end of the line.
     while (end < rest.size() && rest[end] != '\n' && rest[end] != '\r') ++end;
@@ -186,6 +187,24 @@ std::optional<Match> MatchBearer(std::string_view rest) {
   const std::size_t length = UrlRestLength(rest.substr(begin));
   if (length == 0) return std::nullopt;
   return Match{begin + length, begin};
+}
+
+std::optional<Match> MatchOneSecret(std::string_view rest, std::size_t covered) {
+  const auto named = MatchNamedSecret(rest, covered);
+  return named ? named : MatchBearer(rest);
+}
+
+// What stands where a value is expected may be a name with a value of its own: `bad key: "app_secret": "x"`. Both go.
+std::optional<Match> MatchSecret(std::string_view rest) {
+  auto match = MatchOneSecret(rest, 0);
+  if (!match) return std::nullopt;
+  std::size_t begin = match->keep;
+  // Nothing is read twice: what is covered already needs no other end.
+  while (const auto inner = MatchOneSecret(rest.substr(begin), match->length - std::min(match->length, begin))) {
+    match->length = std::max(match->length, begin + inner->length);
+    begin += inner->keep;
+  }
+  return match;
 }
 
 bool IsLocalPart(char c) {
@@ -270,8 +289,7 @@ std::string MaskForward(std::string_view text) {
     } else if (c == ':') {
       match = MatchUserInfo(rest);
     } else if (IsLetter(c) && !IsWord(before) && before != '_') {
-      match = MatchNamedSecret(rest);
-      if (!match) match = MatchBearer(rest);
+      match = MatchSecret(rest);
     } else if (IsDigit(c) || c == '+') {
       if (const std::size_t length = PhoneLength(rest, before); length > 0) match = Match{length, 0};
     }
@@ -322,10 +340,10 @@ std::string Redact(std::string_view text, std::size_t max_characters, std::span<
   return cut.append(kEllipsis);
 }
 
-std::string RedactId(std::string_view id) {
+std::string RedactId(std::string_view id, std::span<const std::string_view> known_secrets) {
   constexpr std::size_t kMaxId = 128;
   std::string kept;
-  for (const char c : Redact(id.substr(0, 4 * kMaxId), 4 * kMaxId)) {
+  for (const char c : Redact(id.substr(0, 4 * kMaxId), 4 * kMaxId, known_secrets)) {
     if (kept.size() == kMaxId) break;
     if (IsWord(c) || c == '.' || c == '_' || c == '-') kept.push_back(c);
   }

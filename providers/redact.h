@@ -31,6 +31,6 @@ std::string Redact(std::string_view text, std::size_t max_characters,
 
 // An id that a vendor gave in a header: letters, digits and . _ - only, at most 128 of them, never a telephone number
 // or an address.
-std::string RedactId(std::string_view id);
+std::string RedactId(std::string_view id, std::span<const std::string_view> known_secrets = {});
 
 }  // namespace outrider::providers

@@ -77,7 +77,6 @@ struct Sender::State {
     }
     const std::string_view provider = channel.provider->name();
     if (outcome.reason.ends_with(kUnknownCodeSuffix)) probe.UnknownCode(provider);
-    probe.Attempted(provider, outcome.verdict, duration);
     log.Info("send.answered", {{"channel", attempt.channel},
                                {"dedupe_key", attempt.dedupe_key},
                                {"attempt", attempt.number},

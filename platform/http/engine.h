@@ -23,11 +23,11 @@ namespace outrider::http {
 
 struct TargetPolicy {
   bool allow_plain_http = false;
-  bool allow_private_addresses = false;  // loopback, RFC 1918, link-local, CGNAT, ULA ... (providers.md 8.3)
+  bool allow_private_addresses = false;  // loopback, RFC 1918, link-local, CGNAT, ULA ...
 };
 
-// An address in text form, IPv4 or IPv6 (also v4-in-v6, NAT64, 6to4): false for everything on providers.md 8.3's block
-// list.
+// An address in text form, IPv4 or IPv6 (also v4-in-v6, NAT64, 6to4): false for everything that isn't
+// reachable over the public Internet.
 bool IsPublicAddress(std::string_view address);
 
 struct HttpEngineOptions {

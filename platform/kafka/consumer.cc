@@ -6,6 +6,7 @@
 #include <array>
 #include <optional>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "platform/kafka/rdkafka.h"
@@ -19,7 +20,7 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr milliseconds kCommitPatience{3'000};
 constexpr milliseconds kClosePatience{3'000};
 constexpr milliseconds kLookAgain{1'000};
-constexpr milliseconds kLookPatience{100};
+constexpr milliseconds kLookPatience{500};
 
 // What a user may change. What is fetched ahead is bounded in bytes; a member that dies is replaced after ten seconds;
 // a topic or partition that is new is seen after as long.
@@ -176,7 +177,9 @@ void KafkaConsumer::State::Gain(const rd_kafka_topic_partition_list_t& list) {
 }
 
 void KafkaConsumer::State::GiveUp(const rd_kafka_topic_partition_list_t& list) {
-  const std::vector<TopicPartition> gone = ToPartitions(list);
+  // Without those whose assignment was overtaken by the end of the consumer.
+  std::vector<TopicPartition> gone = ToPartitions(list);
+  std::erase_if(gone, [&](const TopicPartition& partition) { return !assigned.contains(partition); });
   const bool lost = rd_kafka_assignment_lost(client.get()) != 0;
   const auto forget = [&] {
     for (const TopicPartition& partition : gone) assigned.erase(partition);
@@ -220,14 +223,13 @@ void KafkaConsumer::State::Take(const rd_kafka_message_t& message) {
 }
 
 // librdkafka says when trouble begins, not when it ends; and "all brokers down" not at all while it looks for the
-// group's coordinator.
+// group's coordinator. The owner has nothing better to do meanwhile.
 void KafkaConsumer::State::LookAgain(milliseconds wait) {
   const auto now = SteadyClock::now();
   if (now < look_at || wait <= milliseconds(0)) return;
   look_at = now + kLookAgain;
   const rd_kafka_metadata_t* metadata = nullptr;
-  const auto patience = std::min(wait, kLookPatience);
-  if (rd_kafka_metadata(client.get(), 0, nullptr, &metadata, static_cast<int>(patience.count())) !=
+  if (rd_kafka_metadata(client.get(), 0, nullptr, &metadata, static_cast<int>(kLookPatience.count())) !=
       RD_KAFKA_RESP_ERR_NO_ERROR) {
     if (!trouble) trouble = Error{ErrorCode::kUnavailable, broker_words, RD_KAFKA_RESP_ERR__TRANSPORT};
     return;
@@ -246,7 +248,7 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::Create(const KafkaOptions&
   fixed.emplace_back("group.id", group);
   auto conf = MakeConf(options, kDefaults, fixed);
   if (!conf) return std::unexpected(conf.error());
-  auto state = std::make_unique<State>();
+  auto state = std::make_shared<State>();
   state->listener = std::move(listener);
   rd_kafka_conf_set_opaque(conf->get(), state.get());
   rd_kafka_conf_set_rebalance_cb(conf->get(), State::OnRebalance);
@@ -267,7 +269,7 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::Create(const KafkaOptions&
   return std::unique_ptr<KafkaConsumer>(new KafkaConsumer(std::move(state)));
 }
 
-KafkaConsumer::KafkaConsumer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+KafkaConsumer::KafkaConsumer(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 KafkaConsumer::~KafkaConsumer() { Close(); }
 
@@ -282,11 +284,9 @@ Result<std::vector<Event>> KafkaConsumer::Poll(milliseconds wait, std::size_t ma
     if (state.batch.empty()) left = std::chrono::ceil<milliseconds>(deadline - SteadyClock::now());
     const Message message(
         rd_kafka_consumer_poll(state.client.get(), static_cast<int>(std::max<milliseconds::rep>(left.count(), 0))));
-    if (message) {
-      state.Take(*message);
-    } else if (!state.batch.empty() || SteadyClock::now() >= deadline) {
-      break;
-    }
+    if (message) state.Take(*message);
+    const bool more = message && message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!more && (!state.batch.empty() || SteadyClock::now() >= deadline)) break;
   }
   if (!state.batch.empty()) return std::exchange(state.batch, {});
   if (state.trouble) return std::unexpected(*state.trouble);
@@ -367,14 +367,24 @@ void KafkaConsumer::Close() {
   const auto deadline = SteadyClock::now() + kClosePatience;
   while (!failed && rd_kafka_consumer_closed(state.client.get()) == 0 && SteadyClock::now() < deadline) {
     const QueuedEvent event(rd_kafka_queue_poll(queue.get(), 100));
-    if (event && rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_REBALANCE) {
-      state.Rebalance(rd_kafka_event_error(event.get()), *rd_kafka_event_topic_partition_list(event.get()));
-    }
+    if (!event || rd_kafka_event_type(event.get()) != RD_KAFKA_EVENT_REBALANCE) continue;
+    // An assignment that wasn't served yet: librdkafka would take the answer to it for the end of everything and leave
+    // before the revocation is served.
+    if (rd_kafka_event_error(event.get()) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) continue;
+    state.Rebalance(rd_kafka_event_error(event.get()), *rd_kafka_event_topic_partition_list(event.get()));
   }
+  const std::vector<TopicPartition> kept(state.assigned.begin(), state.assigned.end());
   state.assigned.clear();
+  if (state.listener.on_revoked && !kept.empty()) state.listener.on_revoked(kept, true);
+  state.listener = {};
   queue.reset();
-  // What couldn't be closed in time is left to session.timeout.ms.
-  rd_kafka_destroy_flags(state.client.release(), RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+  const auto destroy = [](rd_kafka_t* client) { rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE); };
+  if (rd_kafka_consumer_closed(state.client.get()) != 0) {
+    destroy(state.client.release());
+    return;
+  }
+  // librdkafka waits for the broker's answer to the farewell, and that may not come.
+  std::thread([destroy, callbacks = state_, client = state.client.release()] { destroy(client); }).detach();
 }
 
 }  // namespace outrider::kafka

@@ -43,7 +43,8 @@ class KafkaConsumer final {
 
   // Up to `max` events; waits at most `wait` for the first one, none for the rest. Must be called more often than
   // max.poll.interval.ms (5 min) even when everything is paused. kUnavailable: no broker answers; kInvalid: the set-up
-  // is wrong (authorization, unknown topic). Both come from each empty call until it's over: go on polling.
+  // is wrong (authorization, unknown topic). Both come from each empty call until it's over, and calls take up to 500
+  // ms longer meanwhile: go on polling.
   Result<std::vector<Event>> Poll(std::chrono::milliseconds wait, std::size_t max);
   // Next offsets to read. Waits 3 s at most. kConflict: a partition belongs to another member now; the rest is
   // committed if that was known here, nothing if the broker said so. kUnavailable: not committed. kUnknown: no answer.
@@ -53,14 +54,14 @@ class KafkaConsumer final {
   Result<void> Pause(const std::vector<TopicPartition>& partitions);
   Result<void> Resume(const std::vector<TopicPartition>& partitions);
   std::vector<TopicPartition> assignment() const;
-  // Leaves the group (on_revoked is called). Takes 5 s at most, and what calls of the listener take; what couldn't be
-  // said to the broker by then it finds out by itself after session.timeout.ms.
+  // Leaves the group (on_revoked is called). Takes 3 s at most, and what calls of the listener take; what couldn't be
+  // said to the broker by then is said in the background, or it finds out after session.timeout.ms.
   void Close();
 
  private:
   struct State;
-  explicit KafkaConsumer(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  explicit KafkaConsumer(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;  // outlives this object while librdkafka says good-bye
 };
 
 }  // namespace outrider::kafka

@@ -14,7 +14,7 @@ struct KafkaOptions {
   friend bool operator==(const KafkaOptions&, const KafkaOptions&) = default;
 };
 
-// One sentence with the reason for each property that safety rests on (design.md 3.3: acks, idempotence, in-flight,
+// One sentence with the reason for each property that safety rests on (acks, idempotence, in-flight,
 // auto.offset.reset, enable.auto.commit, enable.auto.offset.store, isolation.level) or that Outrider sets from
 // elsewhere (bootstrap.servers, group.id), and for each that librdkafka doesn't know. Empty: usable.
 std::vector<std::string> CheckProperties(const std::map<std::string, std::string>& properties);

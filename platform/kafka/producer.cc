@@ -151,6 +151,7 @@ KafkaProducer::~KafkaProducer() {
 }
 
 Result<void> KafkaProducer::Produce(const ProducerRecord& record) {
+  if (state_->spent) return std::unexpected(*fatal_error());
   auto topic = state_->TopicHandle(record.topic);
   if (!topic) return std::unexpected(topic.error());
   Headers headers(rd_kafka_headers_new(record.headers.size()));

@@ -57,3 +57,52 @@ std::string Words(rd_kafka_resp_err_t error, std::string_view detail) {
 }
 
 }  // namespace outrider::kafka
+
+// librdkafka uses C11's threads and locks, which g++ 12's thread sanitizer doesn't know: its threads would crash in the
+// sanitizer, and every lock of theirs would be invisible. In glibc they are POSIX's under another name.
+#ifdef __SANITIZE_THREAD__
+#include <pthread.h>
+#include <threads.h>
+
+#include <cerrno>
+
+namespace {
+
+int ToC11(int error) { return error == 0 ? thrd_success : error == ETIMEDOUT ? thrd_timedout : thrd_error; }
+pthread_mutex_t* ToPosix(mtx_t* mutex) { return reinterpret_cast<pthread_mutex_t*>(mutex); }
+pthread_cond_t* ToPosix(cnd_t* condition) { return reinterpret_cast<pthread_cond_t*>(condition); }
+
+struct Start {
+  thrd_start_t function;
+  void* argument;
+};
+
+void* Run(void* start) {
+  const Start copy = *static_cast<Start*>(start);
+  delete static_cast<Start*>(start);
+  return reinterpret_cast<void*>(static_cast<std::intptr_t>(copy.function(copy.argument)));
+}
+
+}  // namespace
+
+extern "C" {
+int thrd_create(thrd_t* thread, thrd_start_t function, void* argument) {
+  return ToC11(pthread_create(thread, nullptr, Run, new Start{function, argument}));
+}
+int thrd_join(thrd_t thread, int* result) {
+  void* value = nullptr;
+  const int error = pthread_join(thread, &value);
+  if (result != nullptr) *result = static_cast<int>(reinterpret_cast<std::intptr_t>(value));
+  return ToC11(error);
+}
+int thrd_detach(thrd_t thread) { return ToC11(pthread_detach(thread)); }
+int mtx_lock(mtx_t* mutex) { return ToC11(pthread_mutex_lock(ToPosix(mutex))); }
+int mtx_unlock(mtx_t* mutex) { return ToC11(pthread_mutex_unlock(ToPosix(mutex))); }
+int cnd_wait(cnd_t* condition, mtx_t* mutex) { return ToC11(pthread_cond_wait(ToPosix(condition), ToPosix(mutex))); }
+int cnd_timedwait(cnd_t* condition, mtx_t* mutex, const timespec* until) {
+  return ToC11(pthread_cond_timedwait(ToPosix(condition), ToPosix(mutex), until));
+}
+int cnd_signal(cnd_t* condition) { return ToC11(pthread_cond_signal(ToPosix(condition))); }
+int cnd_broadcast(cnd_t* condition) { return ToC11(pthread_cond_broadcast(ToPosix(condition))); }
+}
+#endif

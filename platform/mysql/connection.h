@@ -1,6 +1,6 @@
 // MysqlConnection: one session of MySQL or MariaDB, civil.
 //
-// Every session runs in UTC, READ COMMITTED, strict mode and utf8mb4 (design.md 3.1). Statements are prepared on the
+// Every session runs in UTC, READ COMMITTED, strict mode and utf8mb4. Statements are prepared on the
 // server and kept per connection; parameters never become SQL text. Affected rows count *changed* rows, as both servers
 // do by default, so a conditional update must change something (it writes version = version + 1).
 //

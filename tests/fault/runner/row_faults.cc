@@ -30,7 +30,7 @@ void Last(milliseconds duration) { std::this_thread::sleep_for(duration); }
 
 }  // namespace
 
-RowFaults::RowFaults(Installation& installation, std::uint64_t seed) : installation_(installation), random_(seed) {}
+RowFaults::RowFaults(Installation& installation, std::uint64_t seed) : installation_(installation), seed_(seed) {}
 
 const std::vector<RowFaults::Row>& RowFaults::Rows() {
   static const std::vector<Row> rows = {
@@ -55,6 +55,9 @@ const std::vector<RowFaults::Row>& RowFaults::Rows() {
 
 void RowFaults::Inject(const Row& row) {
   row_ = row.number;
+  std::seed_seq plan{static_cast<unsigned>(seed_ >> 32), static_cast<unsigned>(seed_), static_cast<unsigned>(row_),
+                     injected_[row_]++};
+  random_.seed(plan);
   const bool fired = (this->*row.inject)();
   auto found = std::ranges::find_if(counts_, [&](const FaultCount& count) {
     return count.row == row_ && count.kind == kind_ && count.target == target_;

@@ -1,9 +1,9 @@
-// RowFaults: the rows of faults.md's matrix that are tried so far, each as one fault that really happens.
+// RowFaults: the rows of the fault matrix (docs/reliability.md), each as one fault that really happens.
 //
 // Inject() does one fault of a row, from the breaking to the healing, while the workload goes on; it counts what was
 // planned and what fired. A fault that could not be brought about isn't tried again behind the scenes: it is planned
-// and not fired, and the checker fails the run for it. Which fault, when and where comes from the generator alone, so a
-// seed replays the plan. Threads: one.
+// and not fired, and the checker fails the run for it. What the nth fault of a row is comes from the seed alone, so a
+// seed replays the plan, however fast the run is. Threads: one.
 #pragma once
 
 #include <map>
@@ -68,7 +68,9 @@ class RowFaults final {
   std::int64_t Counter(mysql::MysqlConnection& connection, std::string_view name);
 
   Installation& installation_;
+  const std::uint64_t seed_;
   std::mt19937_64 random_;
+  std::map<int, unsigned> injected_;  // by row
   int row_ = 0;
   std::string kind_;
   std::string target_;

@@ -51,6 +51,21 @@ TEST(CommandLineTest, WrongUsageEndsWithTwoAndSaysWhyOnStderr) {
   }
 }
 
+TEST(CommandLineTest, WhatIsNotKnownIsNamedWithTheHelpThatTellsMore) {
+  EXPECT_EQ(CallProgram({"shw", "order-1"}).err, "outrider: \"shw\" is not a command; see outrider --help\n");
+  EXPECT_EQ(CallProgram({"config", "chek"}).err, "outrider: \"chek\" is not a command; see outrider config --help\n");
+  EXPECT_EQ(CallProgram({"ls", "--stats", "dead"}).err,
+            "outrider: not expected: --stats dead; see outrider ls --help\n");
+  EXPECT_EQ(CallProgram({}).err, "outrider: a command is needed; see outrider --help\n");
+  EXPECT_EQ(CallProgram({"show"}).err, "outrider: key is required; see outrider show --help\n");
+}
+
+TEST(CommandLineTest, AFileThatCannotBeReadIsTheOnlyFault) {
+  const Ended ended = CallProgram({"config", "check", "-c", "/nonexistent/outrider.yaml"});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_THAT(ended.err, AllOf(HasSubstr("the configuration has 1 fault:"), HasSubstr("can't be read")));
+}
+
 TEST(CommandLineTest, CheckNamesEveryFaultAndEndsWithTwo) {
   const testing::TempDir folder("config");
   const std::string file = WriteConfig(folder,
@@ -75,7 +90,7 @@ TEST(CommandLineTest, CheckOfAValidConfigurationSaysSo) {
   const Installation installation;
   const Ended ended = installation.Call({"config", "check"});
   EXPECT_EQ(ended.code, 0);
-  EXPECT_THAT(ended.err, HasSubstr("valid: 2 source(s), 0 channel(s)"));
+  EXPECT_THAT(ended.err, HasSubstr("valid: 2 sources (the database's own among them), 0 channels"));
 }
 
 TEST(CommandLineTest, ShowPrintsEffectiveValuesWithTheirOriginAndNoSecret) {

@@ -37,7 +37,7 @@ class SendTest : public ::testing::Test {
 
 TEST_F(SendTest, MissingTablesNameTheCommandThatCreatesThem) {
   for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
-           {"send", "--channel", "ops", "--text", "x"}, {"show", "order-1"}, {"ls"}}) {
+           {"send", "--channel", "ops", "--text", "x"}, {"show", "order-1"}, {"ls"}, {"verify"}}) {
     const Ended ended = installation_.Call(command);
     EXPECT_EQ(ended.code, 1);
     EXPECT_THAT(ended.out, IsEmpty());

@@ -1,8 +1,6 @@
 #include "tests/integration/delivery/fixture.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <stdexcept>
 
@@ -18,31 +16,9 @@ std::string TokenOf(const std::string& channel) { return "token-" + channel; }
 
 }  // namespace
 
-std::unique_ptr<mysql::MysqlConnection> Connect(const mysql::MysqlOptions& options) {
-  auto connection = mysql::MysqlConnection::Open(options);
-  if (!connection) throw std::runtime_error(connection.error().message);
-  return std::move(*connection);
-}
-
-mysql::Rows Must(mysql::MysqlConnection& connection, std::string_view sql, std::initializer_list<mysql::Param> params) {
-  auto rows = connection.Execute(sql, params);
-  if (!rows) throw std::runtime_error(rows.error().message);
-  return std::move(*rows);
-}
-
 void Migrate(mysql::MysqlConnection& connection) {
   const mysql::Migrator migrator("outrider", RecordMigrations());
   if (auto done = migrator.Up(connection); !done) throw std::runtime_error(done.error().message);
-}
-
-KeptLog::KeptLog()
-    : descriptor_(memfd_create("log", 0)), log_({.level = LogLevel::kDebug, .descriptor = descriptor_}) {}
-KeptLog::~KeptLog() { close(descriptor_); }
-
-std::string KeptLog::Text() const {
-  std::string text(static_cast<std::size_t>(lseek(descriptor_, 0, SEEK_END)), '\0');
-  if (pread(descriptor_, text.data(), text.size(), 0) < 0) text.clear();
-  return text;
 }
 
 DeliveryTest::DeliveryTest(const mysql::MysqlOptions& database)

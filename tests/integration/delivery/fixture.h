@@ -24,28 +24,18 @@
 #include "providers/sender.h"
 #include "tests/support/clock/fake_clock.h"
 #include "tests/support/database/database_server.h"
+#include "tests/support/database/statements.h"
 #include "tests/support/fake_im/fake_im_server.h"
+#include "tests/support/kept_log/kept_log.h"
 
 namespace outrider::consumer {
 
-std::unique_ptr<mysql::MysqlConnection> Connect(const mysql::MysqlOptions& options);
-// The result, or the error's text as an exception.
-mysql::Rows Must(mysql::MysqlConnection& connection, std::string_view sql,
-                 std::initializer_list<mysql::Param> params = {});
+using testing::Connect;
+using testing::KeptLog;
+using testing::Must;
+using testing::Number;
+
 void Migrate(mysql::MysqlConnection& connection);
-
-// A log in a file of the kernel.
-class KeptLog final {
- public:
-  KeptLog();
-  ~KeptLog();
-  Log& log() { return log_; }
-  std::string Text() const;
-
- private:
-  const int descriptor_;
-  Log log_;
-};
 
 // A record to insert. Its message's text is its dedupe key, so the vendor's deliveries tell which it was.
 struct NewRecord {

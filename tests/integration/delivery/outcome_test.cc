@@ -43,6 +43,18 @@ TEST_F(OutcomeTest, WhatTheVendorTakesIsSent) {
   EXPECT_THAT(log_.Text(), Not(HasSubstr("token-ops")));
 }
 
+TEST_F(OutcomeTest, AnAttemptEndsBeforeItsRecordIsSent) {
+  const std::int64_t id = InsertKey("order-1");
+  auto delivery = MakeDelivery();
+  Turn(*delivery);
+  ASSERT_TRUE(WaitForStatus(id, "sent"));
+  EXPECT_EQ(
+      Count("SELECT COUNT(*) FROM notification_records AS r JOIN notification_attempts AS a ON a.record_id = r.id "
+            "WHERE r.id = ? AND a.started_at + INTERVAL a.duration_us MICROSECOND <= r.sent_at",
+            {id}),
+      1);
+}
+
 TEST_F(OutcomeTest, TheMockKeepsItsMessageId) {
   SetChannels({Mock()});
   const std::int64_t id = InsertKey("order-1");

@@ -74,7 +74,7 @@ TEST_F(BadInputTest, AnUnknownChannelIsRecordedAndDeliveredOnceItIsConfigured) {
   EXPECT_EQ(Taken(), (std::map<std::string, int>{{"early", 1}}));
 }
 
-// Compared byte for byte after trimming, so "a" and "a " are one key (design.md 3.2).
+// Compared byte for byte after trimming, so "a" and "a " are one key.
 TEST_F(BadInputTest, KeysThatACollationWouldMergeAreNotificationsOfTheirOwn) {
   Migrate();
   const auto relay = Start("relay");

@@ -15,17 +15,15 @@
 
 #include "platform/mysql/connection.h"
 #include "tests/support/database/database_server.h"
+#include "tests/support/database/statements.h"
 #include "tests/support/fake_im/fake_im_server.h"
 #include "tests/support/outrider/outrider_program.h"
 
 namespace outrider::e2e {
 
-std::unique_ptr<mysql::MysqlConnection> Connect(const mysql::MysqlOptions& options);
-// The result, or the error's text as an exception.
-mysql::Rows Must(mysql::MysqlConnection& connection, std::string_view sql,
-                 std::initializer_list<mysql::Param> params = {});
-std::int64_t Number(mysql::MysqlConnection& connection, std::string_view sql,
-                    std::initializer_list<mysql::Param> params = {});
+using testing::Connect;
+using testing::Must;
+using testing::Number;
 
 class E2eTest : public ::testing::Test {
  protected:

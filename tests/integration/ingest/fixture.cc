@@ -1,8 +1,6 @@
 #include "tests/integration/ingest/fixture.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <stdexcept>
 
@@ -10,23 +8,6 @@
 #include "platform/mysql/migrator.h"
 
 namespace outrider::consumer {
-
-std::unique_ptr<mysql::MysqlConnection> Connect(const mysql::MysqlOptions& options) {
-  auto connection = mysql::MysqlConnection::Open(options);
-  if (!connection) throw std::runtime_error(connection.error().message);
-  return std::move(*connection);
-}
-
-mysql::Rows Must(mysql::MysqlConnection& connection, std::string_view sql, std::initializer_list<mysql::Param> params) {
-  auto rows = connection.Execute(sql, params);
-  if (!rows) throw std::runtime_error(rows.error().message);
-  return std::move(*rows);
-}
-
-std::int64_t Number(mysql::MysqlConnection& connection, std::string_view sql,
-                    std::initializer_list<mysql::Param> params) {
-  return Must(connection, sql, params).rows.at(0).Int(0);
-}
 
 void Migrate(mysql::MysqlConnection& connection) {
   const mysql::Migrator migrator("outrider", RecordMigrations());
@@ -39,24 +20,6 @@ std::vector<std::string> KeysUsed(mysql::MysqlConnection& connection, const std:
   std::vector<std::string> keys;
   for (const mysql::Row& row : plan.rows) keys.push_back(row.TextOr(mysql ? 6 : 5, ""));
   return keys;
-}
-
-KeptLog::KeptLog()
-    : descriptor_(memfd_create("log", 0)), log_({.level = LogLevel::kDebug, .descriptor = descriptor_}) {}
-KeptLog::~KeptLog() { close(descriptor_); }
-
-std::string KeptLog::Text() const {
-  std::string text(static_cast<std::size_t>(lseek(descriptor_, 0, SEEK_END)), '\0');
-  if (pread(descriptor_, text.data(), text.size(), 0) < 0) text.clear();
-  return text;
-}
-
-std::size_t KeptLog::Count(std::string_view event) const {
-  const std::string text = Text();
-  const std::string word = fmt::format(" {} ", event);
-  std::size_t count = 0;
-  for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++count;
-  return count;
 }
 
 std::string Request(std::string_view key, std::string_view further, std::string_view text) {

@@ -21,32 +21,19 @@
 #include "platform/mysql/pool.h"
 #include "providers/sender.h"
 #include "tests/support/database/database_server.h"
+#include "tests/support/database/statements.h"
+#include "tests/support/kept_log/kept_log.h"
 
 namespace outrider::consumer {
 
-std::unique_ptr<mysql::MysqlConnection> Connect(const mysql::MysqlOptions& options);
-// The result, or the error's text as an exception.
-mysql::Rows Must(mysql::MysqlConnection& connection, std::string_view sql,
-                 std::initializer_list<mysql::Param> params = {});
-std::int64_t Number(mysql::MysqlConnection& connection, std::string_view sql,
-                    std::initializer_list<mysql::Param> params = {});
+using testing::Connect;
+using testing::KeptLog;
+using testing::Must;
+using testing::Number;
+
 void Migrate(mysql::MysqlConnection& connection);
 // The `key` column of each row of the statement's plan, tables in the plan's order; "" where none is used.
 std::vector<std::string> KeysUsed(mysql::MysqlConnection& connection, const std::string& sql);
-
-// A log in a file of the kernel.
-class KeptLog final {
- public:
-  KeptLog();
-  ~KeptLog();
-  Log& log() { return log_; }
-  std::string Text() const;
-  std::size_t Count(std::string_view event) const;
-
- private:
-  const int descriptor_;
-  Log log_;
-};
 
 inline constexpr std::string_view kTopic = "outbox.event.notification";
 

@@ -63,7 +63,7 @@ TEST_F(IngestTest, AnEventBecomesAPendingRecordWithEverythingItSays) {
   EXPECT_EQ(Text("SELECT shard FROM notification_records"), Shard("shard"));
 }
 
-// design.md 3.2: keys are compared byte for byte after trimming; issue 3 names the pairs that collations merge.
+// Keys are compared byte for byte after trimming; these are pairs that collations merge.
 TEST_F(IngestTest, KeysThatACollationWouldMergeStayApart) {
   const std::vector<std::string> keys = {"Order-1", "order-1", "é", "e", "🎉", "🔥", "a", "b"};
   std::vector<Event> events;

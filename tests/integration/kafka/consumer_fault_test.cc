@@ -35,6 +35,7 @@ TEST_F(KafkaConsumerFaultTest, AnOutageIsSaidUntilItIsOverAndCostsNothing) {
   Publish(*producer, topic_, "key", "before");
   auto consumer = OpenConsumer(Options(), NewGroup(), {topic_});
   AwaitEvents(*consumer, 1);
+  ASSERT_TRUE(consumer->Commit({{topic_, 0, 1}}).has_value());
   Stop();
   const auto trouble = AwaitTrouble(*consumer);
   ASSERT_TRUE(trouble.has_value());
@@ -61,8 +62,8 @@ TEST_F(KafkaConsumerFaultTest, LeavingWhileTheBrokerHangsTakesSecondsAtMost) {
   ASSERT_TRUE(PollUntil(*consumer, [&] { return consumer->assignment().size() == 1; }));
   Pause();
   const auto before = std::chrono::steady_clock::now();
-  consumer->Close();
-  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(10));
+  consumer.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(4800));
   EXPECT_TRUE(given_up);
 }
 

@@ -70,11 +70,12 @@ TEST_F(KafkaProducerFaultTest, WhatIsPurgedWhileTheBrokerHangsMayHaveBeenWritten
   EXPECT_THAT(PollFor(*producer, std::chrono::seconds(1)), SizeIs(0));
   producer->Purge();
   const auto reports = AwaitReports(*producer, 30);
-  const auto maybe = std::count_if(reports.begin(), reports.end(),
-                                   [](const DeliveryReport& report) { return report.kind == Kind::kMaybeWritten; });
-  EXPECT_EQ(maybe, 10);
+  const auto maybe = static_cast<std::size_t>(std::count_if(
+      reports.begin(), reports.end(), [](const DeliveryReport& report) { return report.kind == Kind::kMaybeWritten; }));
+  EXPECT_GE(maybe, 1u);
+  EXPECT_LE(maybe, 10u);
   for (const DeliveryReport& report : reports) {
-    EXPECT_EQ(report.kind, report.tag < 10 ? Kind::kMaybeWritten : Kind::kNotWritten) << report.tag;
+    EXPECT_EQ(report.kind, report.tag < maybe ? Kind::kMaybeWritten : Kind::kNotWritten) << report.tag;
     EXPECT_EQ(report.error.code, ErrorCode::kUnavailable);
   }
   EXPECT_EQ(producer->outstanding(), 0u);
@@ -87,7 +88,7 @@ TEST_F(KafkaProducerFaultTest, WhatIsPurgedWhileTheBrokerHangsMayHaveBeenWritten
   producer = OpenProducer(Options());
   const auto place = Publish(*producer, topic_, "key", "last").offset;
   const auto values = ReadLog(Options(), topic_, static_cast<std::size_t>(place) + 1);
-  EXPECT_TRUE(values.size() == 2 || values.size() == 12) << values.size();
+  EXPECT_TRUE(values.size() == 2 || values.size() == 2 + maybe) << values.size();
 }
 
 TEST_F(KafkaProducerFaultTest, AProducerGoesAtOnceWhileItsBrokerHangs) {
@@ -99,6 +100,24 @@ TEST_F(KafkaProducerFaultTest, AProducerGoesAtOnceWhileItsBrokerHangs) {
   const auto before = std::chrono::steady_clock::now();
   producer.reset();
   EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(5));
+}
+
+TEST_F(KafkaProducerFaultTest, APurgeEndsTheProducerEvenIfNothingWasEverSent) {
+  auto producer = OpenProducer({"127.0.0.1:1", {}});
+  ProduceNumbers(*producer, topic_, 0, 3);
+  producer->Purge();
+  EXPECT_THAT(AwaitReports(*producer, 3), Each(Field(&DeliveryReport::kind, Kind::kNotWritten)));
+  EXPECT_TRUE(producer->fatal_error().has_value());
+  const auto taken = producer->Produce({topic_, "key", "value", {}, 0});
+  ASSERT_FALSE(taken.has_value());
+  EXPECT_EQ(taken.error().code, ErrorCode::kUnavailable);
+}
+
+TEST_F(KafkaProducerFaultTest, PurgingAnIdleProducerChangesNothing) {
+  auto producer = OpenProducer(Options());
+  producer->Purge();
+  EXPECT_EQ(producer->fatal_error(), std::nullopt);
+  EXPECT_EQ(Publish(*producer, topic_, "key", "value").offset, 0);
 }
 
 class MockedProducerTest : public ::testing::Test {

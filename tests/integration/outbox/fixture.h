@@ -19,16 +19,17 @@
 #include "outbox/schema.h"
 #include "platform/mysql/connection.h"
 #include "tests/support/database/database_server.h"
+#include "tests/support/database/statements.h"
+#include "tests/support/kept_log/kept_log.h"
 #include "tests/support/memory_sink/memory_sink.h"
 
 namespace outrider::outbox {
 
-std::unique_ptr<mysql::MysqlConnection> Connect(const mysql::MysqlOptions& options);
-// The result, or the error's text as an exception.
-mysql::Rows Must(mysql::MysqlConnection& connection, std::string_view sql,
-                 std::initializer_list<mysql::Param> params = {});
-std::int64_t Number(mysql::MysqlConnection& connection, std::string_view sql,
-                    std::initializer_list<mysql::Param> params = {});
+using testing::Connect;
+using testing::KeptLog;
+using testing::Must;
+using testing::Number;
+
 void Migrate(mysql::MysqlConnection& connection, std::string_view table = "outbox");
 
 // A clock that a test sets, or that runs faster than the real one.
@@ -43,20 +44,6 @@ class TestClock final : public Clock {
  private:
   const int factor_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
-// A relay's log, in a file of the kernel.
-class KeptLog final {
- public:
-  KeptLog();
-  ~KeptLog();
-  Log& log() { return log_; }
-  std::string Text() const;
-  std::size_t Count(std::string_view event) const;
-
- private:
-  const int descriptor_;
-  Log log_;
 };
 
 class OutboxTest : public ::testing::Test {

@@ -122,7 +122,7 @@ TEST_F(KafkaRelayTest, AnOutageOfTheBrokerSpendsNoRow) {
   own->Kill();
   InsertNumbers(50, 100);
   std::jthread running([&](std::stop_token stop) { relay->Run(stop); });
-  ASSERT_TRUE(testing::WaitUntil([&] { return sink->outstanding() == 50; }));
+  ASSERT_TRUE(testing::WaitUntil([&] { return Metric(R"(relay_read_total{source="shop"})") == 100; }));
   EXPECT_EQ(Waiting(), 50);
   own->Restart();
   EXPECT_TRUE(testing::WaitUntil([&] { return Waiting() == 0; }));

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Holds the documents against the tree: links lead somewhere, files that are named exist, tests that are named exist."""
+"""Holds the documents against the tree: links lead somewhere, files and tests that are named exist, rooms have a README."""
 import pathlib
 import re
 import sys
@@ -13,6 +13,13 @@ def documents():
     for page in sorted(ROOT.rglob("*.md")):
         if not BUILT & set(page.relative_to(ROOT).parts):
             yield page
+
+
+def sources():
+    for pattern in ("*.cc", "*.h", "*.sql", "*.py"):
+        for file in sorted(ROOT.rglob(pattern)):
+            if not BUILT & set(file.relative_to(ROOT).parts) and file != pathlib.Path(__file__).resolve():
+                yield file
 
 
 def anchors(page: pathlib.Path):
@@ -50,6 +57,29 @@ class Documents(unittest.TestCase):
             for test in named:
                 with self.subTest(page=page, test=test):
                     self.assertIn(test, known)
+
+    def test_every_document_that_a_source_names_exists(self):
+        for file in sources():
+            for name in re.findall(r"[\w./-]+\.md\b", file.read_text(errors="replace")):
+                with self.subTest(file=str(file.relative_to(ROOT)), names=name):
+                    self.assertTrue(any((folder / name).exists() for folder in (ROOT, ROOT / "docs", file.parent)))
+
+    def test_every_room_has_a_readme(self):
+        rooms = [ROOT / name for name in ("app", "cmake", "consumer", "docs", "metrics", "model", "outbox", "platform", "providers", "tests")]
+        for parent in ("docs", "platform", "tests", "tests/support"):
+            rooms += [folder for folder in (ROOT / parent).iterdir() if folder.is_dir() and not folder.name.startswith(("_", "."))]
+        for room in rooms:
+            with self.subTest(room=str(room.relative_to(ROOT))):
+                self.assertTrue((room / "README.md").exists())
+
+    def test_the_reliability_pages_list_the_rows_that_are_tried(self):
+        source = (ROOT / "tests/fault/runner/row_faults.cc").read_text()
+        tried = sorted(int(number) for number in re.findall(r"\{(\d+), \"", source))
+        self.assertGreater(len(tried), 10)
+        for page in ("docs/reliability.md", "docs/reliability.zh-CN.md"):
+            with self.subTest(page=page):
+                rows = re.findall(r"^\| (\d[\d, 、]*) \|", (ROOT / page).read_text(), re.MULTILINE)
+                self.assertEqual(sorted(int(number) for row in rows for number in re.findall(r"\d+", row)), tried)
 
     def test_both_languages_have_the_same_sections(self):
         for page in documents():

@@ -111,7 +111,7 @@ TEST_F(ProbesTest, IngestCountsByResult) {
 TEST_F(ProbesTest, ADeliverysVerbsBecomeSeries) {
   DeliveryProbe probe(registry_);
   probe.Transitioned(DeliveryStatus::kSending, DeliveryStatus::kSent, 2);
-  probe.Attempted("feishu_bot", SendVerdict::kAccepted, milliseconds(3));
+  probe.Attempted("feishu_bot", "accepted", milliseconds(3));
   probe.Delivered("feishu_bot", seconds(4));
   probe.SettleConflicts(1);
   probe.ClaimConflicts(2);
@@ -141,7 +141,7 @@ TEST_F(ProbesTest, WhatIsNotInTheClosedSetsCountsAsOther) {
   probe.Died("attempts_exhausted");
   probe.Died("feishu_19024");
   probe.Died("feishu_99999");
-  probe.Attempted("carrier_pigeon", SendVerdict::kNoAnswer, seconds(1));
+  probe.Attempted("carrier_pigeon", "no_answer", seconds(1));
   EXPECT_EQ(Value(R"(outrider_dead_total{reason="attempts_exhausted"})"), 1);
   EXPECT_EQ(Value(R"(outrider_dead_total{reason="feishu_19024"})"), 1);
   EXPECT_EQ(Value(R"(outrider_dead_total{reason="other"})"), 1);

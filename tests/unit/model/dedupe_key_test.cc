@@ -28,7 +28,7 @@ TEST(DedupeHashTest, IsSha256OverLengthPrefixedParts) {
   EXPECT_EQ(HexHash("", "", ""), "9d908ecfb6b256def8b49a7c504e6c889c4b0e41fe6ce3e01863dd7b61a20aa0");
 }
 
-// What MySQL's and MariaDB's collations would merge (design.md 3.2).
+// What MySQL's and MariaDB's collations would merge.
 TEST(DedupeHashTest, KeysThatACollationMergesStayApart) {
   EXPECT_EQ(HexHash("default", "ops-alerts", "Order-1"),
             "1176dd9981645698e204f068ebeeb5a42d3d7ead51d0a8700506c3bf3a977ff3");
@@ -69,7 +69,7 @@ TEST(DedupeHashTest, DifferentTriplesHaveDifferentHashes) {
   });
 }
 
-// requirements.md B6: 2026-04-30T18:53:11+08:00, half an hour.
+// SmartFlow's own values: 2026-04-30T18:53:11+08:00, half an hour.
 TEST(DedupeKeyBuilderTest, TheGoldenValuesHold) {
   const Timestamp at = At(1'777'546'391);
   EXPECT_EQ(ParseRfc3339("2026-04-30T18:53:11+08:00"), at);
@@ -78,7 +78,7 @@ TEST(DedupeKeyBuilderTest, TheGoldenValuesHold) {
             "7:important_urgent_task:2026-04-30T18:30:00+08:00");
 }
 
-// requirements.md D21: keys of the same instant are the same, wherever it was written.
+// Keys of the same instant are the same, wherever it was written.
 TEST(DedupeKeyBuilderTest, ATruncatedTimeIsInUtcUnlessAskedOtherwise) {
   const auto in_china = *ParseRfc3339("2026-04-30T18:53:11+08:00");
   const auto in_utc = *ParseRfc3339("2026-04-30T10:53:11Z");

@@ -55,7 +55,7 @@ std::set<Arrow> ArrowsOfDrawing() {
   return arrows;
 }
 
-// design.md 3.4, row by row, in its order; written down by hand, apart from the code.
+// Row by row; written down by hand, apart from the code.
 const std::map<std::pair<Status, Event>, Status> kDesign = {
     {{Status::kPending, Event::kClaimed}, Status::kSending},
     {{Status::kFailed, Event::kClaimed}, Status::kSending},

@@ -12,13 +12,12 @@ std::string Repeat(std::string_view text, int times) {
   return repeated;
 }
 
-// requirements.md S3-4, S3-6.
 TEST(MessageTextTest, TheDefaultsAreSmartFlows) {
   EXPECT_EQ(kDefaultSummaryMaxCharacters, 180u);
   EXPECT_EQ(kDefaultFallbackText, "我为你生成了一份日程调整建议，请回到系统确认是否应用。");
 }
 
-// requirements.md B4, normalizeMessageTemplate, step 1.
+// SmartFlow's normalizeMessageTemplate, step 1.
 TEST(ChooseSummaryTest, ABlankFallbackBecomesTheDefault) {
   EXPECT_EQ(ChooseSummary("s", "").fallback, kDefaultFallbackText);
   EXPECT_EQ(ChooseSummary("s", " \u3000\n").fallback, kDefaultFallbackText);
@@ -73,7 +72,7 @@ TEST(ChooseSummaryTest, ALinkBehindTheCutCountsToo) {
   EXPECT_TRUE(ChooseSummary(Repeat("调", 200) + "https://x", "f").fallback_used);
 }
 
-// B4, porting notes.
+// What its Go code does that other languages don't.
 TEST(ChooseSummaryTest, EachBadByteCountsAsOneCharacterAndIsReplaced) {
   EXPECT_EQ(ChooseSummary("a\xFF\xFE"
                           "b",
@@ -82,13 +81,13 @@ TEST(ChooseSummaryTest, EachBadByteCountsAsOneCharacterAndIsReplaced) {
             "a\uFFFD\uFFFD");
 }
 
-// requirements.md D26 and F: the fallback is cleaned like the summary.
+// The fallback is cleaned like the summary.
 TEST(ChooseSummaryTest, AFallbackIsCutAndItsLinksAreRefusedToo) {
   EXPECT_EQ(ChooseSummary("", "see https://evil.example").fallback, kDefaultFallbackText);
   EXPECT_EQ(ChooseSummary("", Repeat("请", 200)).fallback, Repeat("请", 180));
 }
 
-// B4, buildSendRequest, steps 1 to 3.
+// SmartFlow's buildSendRequest, steps 1 to 3.
 TEST(BuildMessageTextTest, TheUrlGetsALineOfItsOwn) {
   EXPECT_EQ(BuildMessageText(ChooseSummary(" 新建议 ", ""), " /assistant/42 "), "新建议\n/assistant/42");
 }

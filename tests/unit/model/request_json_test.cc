@@ -126,7 +126,7 @@ TEST(CanonicalJsonTest, WhiteSpaceBetweenTokensChangesNothing) {
   });
 }
 
-// design.md 3.1: MariaDB keeps the text of a JSON column; the second form is what MySQL 9.7 gave back for the first.
+// MariaDB keeps the text of a JSON column; the second form is what MySQL 9.7 gave back for the first.
 TEST(CanonicalJsonTest, WhatMysqlNormalisedHasTheHashOfWhatMariadbKept) {
   const struct {
     const char* kept;

@@ -29,7 +29,6 @@ RetryPolicy Listed(std::vector<milliseconds> schedule, double jitter = 0) {
   return policy;
 }
 
-// requirements.md B5.
 TEST(RetryPolicyTest, TheDefaultsGiveSmartFlowsWaits) {
   const RetryPolicy policy;
   EXPECT_EQ(policy.max_attempts, 5);
@@ -43,7 +42,7 @@ TEST(RetryPolicyTest, TheDefaultsGiveSmartFlowsWaits) {
   EXPECT_EQ(RetryDelay(policy, std::numeric_limits<int>::max(), kNoJitter), minutes{30});
 }
 
-// requirements.md B5: four waits, then the fifth failure is dead.
+// Four waits, then the fifth failure is dead.
 TEST(RetryPolicyTest, FiveAttemptsWait65MinutesInAll) {
   const RetryPolicy policy;
   milliseconds sum{0};
@@ -51,7 +50,6 @@ TEST(RetryPolicyTest, FiveAttemptsWait65MinutesInAll) {
   EXPECT_EQ(sum, minutes{65});
 }
 
-// requirements.md S4-8.
 TEST(RetryPolicyTest, AListGivesItsWaitsInOrderAndRepeatsTheLast) {
   const RetryPolicy policy = Listed({seconds{1}, seconds{5}, seconds{30}, minutes{5}, minutes{30}});
   EXPECT_EQ(RetryDelay(policy, 1, kNoJitter), seconds{1});
@@ -64,7 +62,7 @@ TEST(RetryPolicyTest, AListGivesItsWaitsInOrderAndRepeatsTheLast) {
   EXPECT_EQ(RetryDelay(policy, std::numeric_limits<int>::min(), kNoJitter), seconds{1});
 }
 
-// requirements.md S0-16: retries=3, 60 s.
+// SmartFlow's retries=3, 60 s.
 TEST(RetryPolicyTest, AFixedWaitIsAListOfOne) {
   const RetryPolicy policy = Listed({seconds{60}});
   for (int attempt = 1; attempt <= 3; ++attempt) EXPECT_EQ(RetryDelay(policy, attempt, kNoJitter), seconds{60});
@@ -144,7 +142,6 @@ TEST(RetryPolicyTest, TheLongestPolicyDoesNotOverflow) {
 
 TEST(RetryPolicyTest, TheDefaultsAreValid) { EXPECT_TRUE(Validate(RetryPolicy{}).empty()); }
 
-// requirements.md D46.
 TEST(RetryPolicyTest, AMaximumBelowTheBaseIsRefusedWithBothValues) {
   const auto faults = Validate(Exponential(minutes{5}, seconds{30}));
   ASSERT_EQ(faults.size(), 1u);

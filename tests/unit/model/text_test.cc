@@ -32,7 +32,7 @@ TEST(Utf8Test, ACutCodePointIsInvalid) {
                   "a"));
 }
 
-// requirements.md B4: each bad byte counts as one and comes back as U+FFFD.
+// Each bad byte counts as one and comes back as U+FFFD.
 TEST(Utf8Test, EachBadByteBecomesOneReplacement) {
   EXPECT_EQ(SanitizeUtf8("a\xFF"
                          "b"),
@@ -99,7 +99,7 @@ TEST(CutTest, BadBytesAreCutLikeAnyOther) {
   });
 }
 
-// requirements.md B4, porting notes: the white space of Go's unicode.IsSpace.
+// The white space of Go's unicode.IsSpace.
 TEST(TrimSpaceTest, TakesEveryWhiteSpaceThereIs) {
   for (const char* space : {"\t",     "\n",     "\v",     "\f",     "\r",     " ",      "\u0085", "\u00a0", "\u1680",
                             "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006", "\u2007", "\u2008",

@@ -68,6 +68,8 @@ TEST(FeishuBotAnswerTest, NothingButPositiveProofIsAccepted) {
       R"({"data":{"code":0}})",
       R"({"code":0,"msg":"succ)",
       R"({"code":0}{"code":0})",
+      std::string("{\"code\":0}\0", 11),
+      std::string("{\"code\":0}\0 and more", 20),
       "<html>code 0</html>",
       "\xff\xfe",
   };
@@ -235,6 +237,11 @@ TEST(FeishuBotAnswerTest, WhatIsKeptOfAnAnswerHoldsNoSecret) {
       EXPECT_TRUE(IsValidUtf8(text));
     }
   }
+  for (const char* name : {"x-tt-logid", "x-request-id"}) {
+    for (const char* canary : {kToken, kSecret}) {
+      EXPECT_EQ(Read(200, Body(0, "ok"), {{name, std::string("log-") + canary}}).provider_log_id, "log-");
+    }
+  }
   EXPECT_THAT(Read(200, Body(19024, "Key Words Not Found")).answer, HasSubstr("19024")) << "codes stay readable";
 }
 
@@ -246,6 +253,8 @@ TEST(FeishuBotAnswerTest, AnyBytesGiveABoundedOutcome) {
   EXPECT_LE(CountCodePoints(outcome.answer), 4000u);
   EXPECT_TRUE(IsValidUtf8(outcome.answer));
   EXPECT_EQ(Read(200, std::string(60'000, '[')).verdict, SendVerdict::kNoAnswer);
+  const std::string nested = std::string(30'000, '[') + std::string(30'000, ']');
+  EXPECT_EQ(Read(200, R"({"code":)" + nested + "}").verdict, SendVerdict::kNoAnswer);
   EXPECT_LE(CountCodePoints(Read(200, Body(19001, std::string(60'000, 'a'))).detail), 2000u);
 }
 

@@ -53,6 +53,13 @@ TEST(RedactTest, CredentialsOfEveryVendorDisappear) {
       "got bearer CANARY0secret from it",
       "password = CANARY0secret",
       "token:\"abc\\\"CANARY0secret\" end",
+      "bad key: app_secret: CANARY0secret",
+      R"(unknown token: "app_secret" : "CANARY0secret")",
+      R"(accessToken: \"tenant_access_token\":\"CANARY0secret\")",
+      "key=Authorization: Basic CANARY0secret",
+      "key=token=key=token=app_secret: CANARY0secret",
+      "token=Bearer CANARY0secret",
+      "bearer sign: CANARY0secret",
   };
   for (const std::string& text : texts) EXPECT_THAT(Clean(text), Not(HasSubstr(kCanary))) << text;
 }
@@ -132,8 +139,26 @@ TEST(RedactTest, ACanaryInAnyPlaceOfAnyTextDisappears) {
 
 TEST(RedactTest, HostileTextTakesLinearTime) {
   const auto begin = std::chrono::steady_clock::now();
-  for (const char* unit :
-       {"a-", "1 ", "/hook", "key=", "\\", "%2f", "@a", "://", "+1", "\"", "a@", "token:\\\"", "1-1", "sign=\"\\"}) {
+  for (const char* unit : {"a-",
+                           "1 ",
+                           "/hook",
+                           "key=",
+                           "\\",
+                           "%2f",
+                           "@a",
+                           "://",
+                           "+1",
+                           "\"",
+                           "a@",
+                           "token:\\\"",
+                           "1-1",
+                           "sign=\"\\",
+                           "key:",
+                           "key: ",
+                           "key=",
+                           "key=\"",
+                           "key: authorization:",
+                           "sign=bearer "}) {
     std::string text;
     while (text.size() < 256 * 1024) text += unit;
     EXPECT_TRUE(IsValidUtf8(Redact(text, kMaxAnswerCharacters)));
@@ -147,6 +172,8 @@ TEST(RedactTest, AnIdKeepsLettersAndDigits) {
   EXPECT_EQ(RedactId("a b\n<c>"), "abc");
   EXPECT_EQ(RedactId("13800138000"), "");
   EXPECT_EQ(RedactId("bob@example.com"), "");
+  const std::array<std::string_view, 1> known = {kCanary};
+  EXPECT_EQ(RedactId(std::string("log-") + kCanary + "-7", known), "log--7");
 }
 
 }  // namespace
