@@ -43,7 +43,7 @@ sources: [{{name: shop, url: "{}"}}]
 kafka: {{brokers: "{}", topics: ["outbox.event.{}"], group: "{}", properties: {{session.timeout.ms: "6000"}}}}
 api: {{listen: "127.0.0.1:0"}}
 allow_insecure_targets: true
-relay: {{lease: 2s}}
+relay: {{lease: 4s}}
 delivery: {{lease: 4s, call_deadline: 2s}}
 retry: {{max_attempts: 20, base: 100ms, max: 1s}}
 channels:

@@ -57,8 +57,8 @@ TEST_F(LeadershipTest, TheSecondRelayTakesOverWithinTheLeaseWhenTheFirstIsKilled
   const auto killed_at = std::chrono::steady_clock::now();
   Insert("after", "after");
   ASSERT_TRUE(Says(*second, "relay.leads")) << second->Stderr();
-  // The lease (2 s), the pause between two looks at it, and what a busy machine adds.
-  EXPECT_LT(std::chrono::steady_clock::now() - killed_at, std::chrono::seconds{5});
+  // The lease (4 s), the pause between two looks at it, and what a busy machine adds.
+  EXPECT_LT(std::chrono::steady_clock::now() - killed_at, std::chrono::seconds{8});
   ASSERT_TRUE(Drained(2)) << consumer->Stderr();
   EXPECT_EQ(Epoch(), epoch + 1);
   EXPECT_EQ(Taken(), (std::map<std::string, int>{{"before", 1}, {"after", 1}}));
@@ -83,8 +83,10 @@ TEST_F(LeadershipTest, ARelayThatWasPausedChangesNothingWhenItGoesOn) {
   ASSERT_TRUE(Says(*first, "relay.stands_by")) << first->Stderr();
   ASSERT_TRUE(Drained(100)) << consumer->Stderr();
   EXPECT_EQ(Epoch(), epoch) << "the old leader took the lease back";
-  EXPECT_EQ(Number(*shop_, "SELECT CAST(SUM(row_count) AS SIGNED) FROM outbox_ledger"), 100);
-  EXPECT_EQ(Number(*shop_, "SELECT CAST(SUM(row_count) AS SIGNED) FROM outbox_ledger WHERE epoch = ?", {epoch}), 100)
+  EXPECT_EQ(Number(*shop_, "SELECT CAST(COALESCE(SUM(row_count), 0) AS SIGNED) FROM outbox_ledger"), 100);
+  EXPECT_EQ(
+      Number(*shop_, "SELECT CAST(COALESCE(SUM(row_count), 0) AS SIGNED) FROM outbox_ledger WHERE epoch = ?", {epoch}),
+      100)
       << "the old leader settled rows";
   EXPECT_EQ(Taken().size(), 100U);
   EXPECT_EQ(vendor_->deliveries().size(), 100U);
