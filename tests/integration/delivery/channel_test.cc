@@ -233,6 +233,19 @@ TEST_F(ChannelTest, ATimeAtTheEndOfAllTimesHoldsNobodyUp) {
       Count("SELECT COUNT(*) FROM notification_records WHERE id = ? AND due_at > NOW(6) + INTERVAL 1 YEAR", {late}), 1);
 }
 
+TEST_F(ChannelTest, ARecordThatIsntSentGivesNobodysPlaceBack) {
+  SetChannels({Limited({.per_second = 2})});
+  vendor_->AddFault({.kind = fake_im::FaultKind::kSlowBody, .ms = 20});
+  InsertKey("slow");
+  auto delivery = MakeDelivery();
+  EXPECT_EQ(Turn(*delivery).claimed, 1u);
+  const std::int64_t unreadable = Insert({.key = "unreadable", .request = "{}"});
+  EXPECT_EQ(Turn(*delivery).claimed, 1u);
+  EXPECT_TRUE(WaitForStatus(unreadable, "dead"));
+  InsertMany(3);
+  EXPECT_EQ(Turn(*delivery).claimed, 1u) << "the slow one has the other place of this second";
+}
+
 TEST_F(ChannelTest, WhatIsParkedForTooLongIsDead) {
   const std::int64_t id = Insert({.key = "new-1", .channel = "new", .parked_by = "channel_unknown"});
   Execute("UPDATE notification_records SET held_since = NOW(6) - INTERVAL 73 HOUR");
