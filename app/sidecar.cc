@@ -127,7 +127,10 @@ void Sidecar::State::BuildConsumer() {
   // A connection that hangs must be given up while there is still time to settle over another one.
   mysql::MysqlOptions pool_options = config.database;
   pool_options.io_timeout = std::clamp(std::chrono::duration_cast<std::chrono::seconds>(config.delivery.lease / 4),
-                                       std::chrono::seconds{1}, pool_options.io_timeout);
+                                       std::chrono::seconds{2}, pool_options.io_timeout);
+  // A process that stands still inside a transaction must not keep others from its keys and records.
+  pool_options.hang_up_after =
+      std::max(std::chrono::duration_cast<std::chrono::seconds>(config.delivery.lease / 2), std::chrono::seconds{5});
   pool = std::make_unique<mysql::MysqlPool>(pool_options, config.sources.size() + kSpareConnections);
   http::HttpEngineOptions engine_options;
   engine_options.policy = {config.allow_insecure_targets, config.allow_insecure_targets};

@@ -63,7 +63,7 @@ void AttemptRunner::Start(Claimed claimed, SettlementWriter& writer) {
   const Claimed& mine = flight->claimed;
   const bool too_late = now + options_.call_deadline + margin_ > mine.claimed_at + options_.lease;
   if (mine.known || too_late) {
-    sender_.GivePlaceBack(mine.record.channel);
+    if (!mine.known) sender_.GivePlaceBack(mine.record.channel);
     Finish(flight, mine.known ? *mine.known : NotMine());
     return;
   }

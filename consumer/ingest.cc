@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,6 +17,7 @@
 #include "model/dedupe_key.h"
 #include "model/text.h"
 #include "platform/failpoint/failpoint.h"
+#include "platform/mysql/value_fault.h"
 
 namespace outrider::consumer {
 namespace {
@@ -27,14 +27,6 @@ using mysql::MysqlConnection;
 constexpr int kMaxRounds = 10;
 constexpr std::size_t kMaxSourceKey = 191;
 constexpr int kDuplicateKey = 1062;
-
-// Refused for a value's sake. Everything else that is kInvalid (a missing table, a missing right) is no event's fault.
-bool BlamesValue(const Error& error) {
-  static constexpr auto kCodes =
-      std::to_array<int>({1048, 1118, 1153, 1260, 1264, 1265, 1292, 1300, 1301, 1366, 1367, 1406, 1411, 1425,
-                          1690, 1713, 3140, 3141, 3144, 3146, 3150, 3151, 3157, 3819, 3903, 4025, 4037, 4038});
-  return error.code == ErrorCode::kInvalid && std::ranges::find(kCodes, error.native_code) != kCodes.end();
-}
 
 // Whether the commit whose answer was lost is there, as far as a batch's shards tell.
 enum class Doubt { kOpen, kGone, kThere };
@@ -202,7 +194,7 @@ Result<IngestCounts> Ingest::State::StoreOnce(std::span<const Item> items) {
 
 Result<IngestCounts> Ingest::State::StoreItems(std::span<Item> items) {
   auto stored = StoreOnce(items);
-  if (stored || !BlamesValue(stored.error())) return stored;
+  if (stored || !mysql::BlamesValue(stored.error())) return stored;
   if (items.size() > 1) {
     const auto half = items.size() / 2;
     auto first = StoreItems(items.first(half));

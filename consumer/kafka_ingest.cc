@@ -87,7 +87,10 @@ struct KafkaIngest::State {
 
 void KafkaIngest::State::Gain(const Partitions& gained) {
   assigned.insert(gained.begin(), gained.end());
-  paused = false;
+  // What was paused before stays paused, so the new ones are too: all of them go on together.
+  if (paused) {
+    if (auto done = consumer->Pause(gained); !done) log.Warn("ingest.pause_failed", {{"why", done.error().message}});
+  }
   probe.Rebalanced();
   probe.Assigned(assigned.size());
   log.Info("ingest.partitions_gained", {{"gained", gained.size()}, {"owned", assigned.size()}});

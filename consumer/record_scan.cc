@@ -315,6 +315,10 @@ Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts
   }
   const std::string token = fmt::format("{}#{:x}", token_prefix_, ++claims_);
   const Time claimed_at = clock_.SteadyNow();
+  // Of what needs no request no place was taken.
+  const auto give_place_back = [&](const Candidate& candidate) {
+    if (!candidate.known) sender_.GivePlaceBack(candidate.record.channel);
+  };
   std::size_t won = 0;
   auto done = pool_.InTransaction([&](mysql::MysqlConnection& connection) -> Result<void> {
     auto changed = store_.Claim(connection, keys, token, options_.lease);
@@ -332,14 +336,14 @@ Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts
                             : Result<std::vector<std::int64_t>>(std::unexpected(connection.error()));
     if (!found) {
       for (const Candidate& candidate : candidates) {
-        sender_.GivePlaceBack(candidate.record.channel);
+        give_place_back(candidate);
         Return(candidate);
       }
       return std::unexpected(found.error());
     }
     mine.insert(found->begin(), found->end());
   } else if (!done) {
-    for (const Candidate& candidate : candidates) sender_.GivePlaceBack(candidate.record.channel);
+    std::ranges::for_each(candidates, give_place_back);
     return std::unexpected(done.error());
   }
   (void)PassFailpoint(Failpoint::kClaimAfterCommit);
@@ -347,7 +351,7 @@ Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts
   std::vector<Claimed> started;
   for (Candidate& candidate : candidates) {
     if (!mine.contains(candidate.record.id)) {
-      sender_.GivePlaceBack(candidate.record.channel);
+      give_place_back(candidate);
       probe_.ClaimConflicts(1);
       continue;
     }

@@ -59,7 +59,7 @@ constexpr std::string_view kFindClaimed =
     "SELECT r.id FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT UNSIGNED PATH '$[0]', version INT UNSIGNED PATH "
     "'$[1]')) AS k STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.id "
     "WHERE r.lease_owner = ? AND r.version = k.version + 1";
-// By primary key.
+// By primary key. The database's times end with the year 9999, and a statement that goes beyond would be refused.
 constexpr std::string_view kWrite =
     "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT UNSIGNED PATH '$[0]', version INT UNSIGNED PATH '$[1]', "
     "from_status VARCHAR(16) CHARACTER SET utf8mb4 PATH '$[2]', to_status VARCHAR(16) CHARACTER SET utf8mb4 PATH "
@@ -72,7 +72,8 @@ constexpr std::string_view kWrite =
     "'$[13]', log_id VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[14]')) AS k "
     "STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.id "
     "SET r.status = k.to_status, r.reason = NULLIF(k.reason, ''), r.version = r.version + 1, "
-    "r.due_at = CASE WHEN k.due_us >= 0 THEN NOW(6) + INTERVAL k.due_us MICROSECOND END, "
+    "r.due_at = CASE WHEN k.due_us >= 0 THEN NOW(6) + INTERVAL LEAST(k.due_us, TIMESTAMPDIFF(MICROSECOND, NOW(6), "
+    "'9999-12-31')) MICROSECOND END, "
     "r.parked_by = NULLIF(k.parked_by, ''), r.lease_owner = NULL, r.attempts_spent = r.attempts_spent - k.given_back, "
     "r.uncertain = k.uncertain, "
     "r.held_since = CASE k.held WHEN 0 THEN NULL WHEN 1 THEN COALESCE(r.held_since, NOW(6)) ELSE r.held_since END, "

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "platform/mysql/value_fault.h"
+
 namespace outrider::consumer {
 namespace {
 
@@ -13,6 +15,21 @@ constexpr std::size_t kFullBatch = 256;
 constexpr std::size_t kLargestBatch = 512;
 constexpr milliseconds kFirstBackOff{50};
 constexpr milliseconds kLongestBackOff{2'000};
+
+// What others wrote is the only thing in a change that isn't ours. False when there is none of it.
+bool DropForeignTexts(Change& change) {
+  std::vector<std::string*> texts = {&change.last_error, &change.provider_message_id, &change.provider_log_id};
+  if (change.attempt) {
+    AttemptRow& attempt = *change.attempt;
+    texts.insert(texts.end(), {&attempt.provider_code, &attempt.provider_log_id, &attempt.detail, &attempt.answer});
+  }
+  bool dropped = false;
+  for (std::string* text : texts) {
+    dropped = dropped || !text->empty();
+    text->clear();
+  }
+  return dropped;
+}
 
 }  // namespace
 
@@ -74,12 +91,11 @@ void SettlementWriter::Run(const std::stop_token& stop) {
     }
     // In the order of the primary key, so that two writers don't wait for each other in a circle.
     std::ranges::sort(batch, {}, &Change::id);
-    if (!WriteBatch(std::move(batch), stop)) return;
+    if (!WriteBatch(std::move(batch), false, stop)) return;
   }
 }
 
-bool SettlementWriter::WriteBatch(std::vector<Change> batch, const std::stop_token& stop) {
-  bool doubtful = false;
+bool SettlementWriter::WriteBatch(std::vector<Change> batch, bool doubtful, const std::stop_token& stop) {
   milliseconds back_off = kFirstBackOff;
   while (true) {
     auto committed = committer_.Commit(batch, doubtful);
@@ -87,9 +103,8 @@ bool SettlementWriter::WriteBatch(std::vector<Change> batch, const std::stop_tok
       Forget(batch, *committed);
       return true;
     }
-    if (committed.error().code == ErrorCode::kInvalid) {
-      WriteOneByOne(std::move(batch));
-      return true;
+    if (mysql::BlamesValue(committed.error())) {
+      return WriteRefused(std::move(batch), committed.error().message, doubtful, stop);
     }
     doubtful = doubtful || committed.error().code == ErrorCode::kUnknown;
     std::unique_lock lock(mutex_);
@@ -103,26 +118,25 @@ bool SettlementWriter::WriteBatch(std::vector<Change> batch, const std::stop_tok
   }
 }
 
-// The database refuses something in the batch: the others shall not suffer for it.
-void SettlementWriter::WriteOneByOne(std::vector<Change> batch) {
-  for (Change& change : batch) {
-    const std::span<const Change> one(&change, 1);
-    auto committed = committer_.Commit(one);
-    if (!committed && committed.error().code == ErrorCode::kInvalid && change.attempt) {
-      // What others wrote is the only thing in it that isn't ours.
-      change.last_error.clear();
-      change.attempt->detail.clear();
-      change.attempt->answer.clear();
-      committed = committer_.Commit(one);
+// The database refuses a value in the batch: the others shall not suffer for it.
+bool SettlementWriter::WriteRefused(std::vector<Change> batch, const std::string& why, bool doubtful,
+                                    const std::stop_token& stop) {
+  if (batch.size() > 1) {
+    for (Change& change : batch) {
+      std::vector<Change> one;
+      one.push_back(std::move(change));
+      if (!WriteBatch(std::move(one), doubtful, stop)) return false;
     }
-    if (!committed) {
-      log_.Error("settle.lost", {{"channel", change.channel},
-                                 {"dedupe_key", change.dedupe_key},
-                                 {"why", committed.error().message},
-                                 {"next", "the record is recovered when its lease expires"}});
-    }
-    Forget(one, committed.value_or(ChangeCommitter::Committed{}));
+    return true;
   }
+  if (DropForeignTexts(batch.front())) return WriteBatch(std::move(batch), doubtful, stop);
+  const Change& change = batch.front();
+  log_.Error("settle.lost", {{"channel", change.channel},
+                             {"dedupe_key", change.dedupe_key},
+                             {"why", why},
+                             {"next", "the record is recovered when its lease expires"}});
+  Forget(batch, ChangeCommitter::Committed{});
+  return true;
 }
 
 void SettlementWriter::Forget(std::span<const Change> batch, const ChangeCommitter::Committed& committed) {

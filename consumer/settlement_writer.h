@@ -1,8 +1,10 @@
 // SettlementWriter: brings outcomes into the database, many at a time.
 //
 // An outcome waits at most 10 ms for company, and not at all when nothing is on its way that could join it. While the
-// database is away outcomes are kept and tried again; how many there can be is bounded by what the scanner claims. A
-// commit whose answer was lost is looked up before it is repeated.
+// database is away, or refuses everything (a missing table or right), outcomes are kept and tried again; how many there
+// can be is bounded by what the scanner claims. An outcome that is refused for a value's sake is written without the
+// vendor's texts; if that is refused too it is lost, and its record is recovered. A commit whose answer was lost is
+// looked up before it is repeated.
 //
 // Threads: Add() from any, and it never waits for the database; one thread of its own writes. On a crash what wasn't
 // written yet stays `sending` until its lease expires (W3).
@@ -59,8 +61,8 @@ class SettlementWriter final {
 
   void Run(const std::stop_token& stop);
   // False when it was stopped before the batch was written.
-  bool WriteBatch(std::vector<Change> batch, const std::stop_token& stop);
-  void WriteOneByOne(std::vector<Change> batch);
+  bool WriteBatch(std::vector<Change> batch, bool doubtful, const std::stop_token& stop);
+  bool WriteRefused(std::vector<Change> batch, const std::string& why, bool doubtful, const std::stop_token& stop);
   void Forget(std::span<const Change> batch, const ChangeCommitter::Committed& committed);
 
   ChangeCommitter& committer_;

@@ -190,6 +190,8 @@ class RequestReader {
   void ReadNames(const Node& root) {
     ReadName(root, "dedupe_key", Need::kRequired, kMaxDedupeKey, request_.dedupe_key);
     ReadName(root, "channel", Need::kRequired, kMaxChannel, request_.channel);
+    // Databases pad texts with spaces when they compare them, so "ops " would be found where "ops" is looked for.
+    request_.channel = TrimSpace(request_.channel);
     ReadName(root, "tenant", Need::kFilledIfThere, kMaxTenant, request_.tenant);
     ReadName(root, "recipient", Need::kOptional, kMaxRecipient, request_.recipient);
     ReadName(root, "ordering_key", Need::kOptional, kMaxOrderingKey, request_.ordering_key);

@@ -39,7 +39,7 @@ struct Attachment {
 
 struct NotificationRequest {
   std::string tenant = "default";
-  std::string channel;
+  std::string channel;     // trimmed
   std::string dedupe_key;  // trimmed
   std::string recipient;
   std::optional<Message> message;  // either message or template_code is set

@@ -29,6 +29,9 @@ constexpr std::string_view kSessionSettings =
     "SET NAMES utf8mb4 COLLATE utf8mb4_bin, autocommit = 1, time_zone = '+00:00', sql_mode = "
     "'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'";
 constexpr std::string_view kSessionIsolation = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+// Locks of rows, and of tables against DDL.
+constexpr std::string_view kSessionLockWaits = "SET SESSION innodb_lock_wait_timeout = {0}, lock_wait_timeout = {0}";
+constexpr std::string_view kSessionSilence = "SET SESSION wait_timeout = {}";
 
 // Numbers from MySQL's and MariaDB's errmsg lists; those above 3000 are MySQL's, 1927 and 1969 MariaDB's.
 constexpr unsigned kDeadlock = 1213;
@@ -624,8 +627,14 @@ Result<std::unique_ptr<MysqlConnection>> MysqlConnection::Open(const MysqlOption
 
   const std::string_view version = mysql_get_server_info(handle);
   state->flavor = version.find("MariaDB") == std::string_view::npos ? Flavor::kMysql : Flavor::kMariaDb;
-  for (const std::string_view settings : {kSessionSettings, kSessionIsolation}) {
-    if (auto set = state->Query(settings, Call::kRead); !set) return std::unexpected(set.error());
+  const auto lock_wait = std::max<std::int64_t>(options.io_timeout.count() / 2, 1);
+  std::vector<std::string> settings = {std::string(kSessionSettings), std::string(kSessionIsolation),
+                                       fmt::format(kSessionLockWaits, lock_wait)};
+  if (options.hang_up_after.count() > 0) {
+    settings.push_back(fmt::format(kSessionSilence, options.hang_up_after.count()));
+  }
+  for (const std::string& setting : settings) {
+    if (auto set = state->Query(setting, Call::kRead); !set) return std::unexpected(set.error());
   }
   std::unique_ptr<MysqlConnection> connection(new MysqlConnection(std::move(state)));
   auto limit = connection->Execute("SELECT @@max_allowed_packet");

@@ -37,7 +37,12 @@ struct MysqlOptions {
   Secret password;
   std::string database;
   std::chrono::seconds connect_timeout{5};
-  std::chrono::seconds io_timeout{30};  // for one read or write of the socket
+  // For one read or write of the socket. Half of it is how long a statement waits for a lock: who gives up first is the
+  // statement (1205), so that no session is left behind on the server, waiting with locks of its own.
+  std::chrono::seconds io_timeout{30};
+  // After how much silence the server hangs up, which ends the transaction of a client that stands still or has
+  // vanished, and frees its locks. 0: the server's own setting (hours).
+  std::chrono::seconds hang_up_after{0};
   friend bool operator==(const MysqlOptions&, const MysqlOptions&) = default;
 };
 

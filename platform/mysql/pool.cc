@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -17,6 +18,12 @@ constexpr int kMaxRepeats = 5;
 constexpr std::chrono::milliseconds kFirstPause{10};
 // An idle connection may have been forgotten by something between us and the server, without a word.
 constexpr std::chrono::seconds kTrustIdleFor{30};
+
+// The server may hang up at the very moment of a statement.
+std::chrono::milliseconds TrustIdleFor(const MysqlOptions& options) {
+  if (options.hang_up_after.count() == 0) return kTrustIdleFor;
+  return std::min<std::chrono::milliseconds>(kTrustIdleFor, std::chrono::milliseconds(options.hang_up_after) / 2);
+}
 
 bool LostAgainstAnother(const Error& error) { return error.native_code == 1213 || error.native_code == 1205; }
 
@@ -86,8 +93,8 @@ Result<MysqlPool::Lease> MysqlPool::Acquire(std::chrono::milliseconds wait) {
     State::Idle candidate = std::move(state_->idle.back());
     state_->idle.pop_back();
     lock.unlock();
-    const bool doubtful =
-        candidate.connection->HasNews() || std::chrono::steady_clock::now() - candidate.since > kTrustIdleFor;
+    const bool doubtful = candidate.connection->HasNews() ||
+                          std::chrono::steady_clock::now() - candidate.since > TrustIdleFor(state_->options);
     if (!doubtful || candidate.connection->Ping()) {
       return Lease(this, std::move(candidate.connection), candidate.generation);
     }

@@ -223,6 +223,29 @@ TEST_F(ChannelTest, ReleasedRecordsStillWaitForTheirTime) {
   EXPECT_EQ(Story(id), "pending");
 }
 
+TEST_F(ChannelTest, ATimeAtTheEndOfAllTimesHoldsNobodyUp) {
+  const std::int64_t late = Insert({.key = "late", .fields = R"(,"scheduled_at":"9999-12-31T23:59:59.999999Z")"});
+  const std::int64_t id = InsertKey("order-1");
+  auto delivery = MakeDelivery();
+  ASSERT_TRUE(TurnUntil(*delivery, id, "sent"));
+  EXPECT_EQ(Story(late), "pending");
+  EXPECT_EQ(
+      Count("SELECT COUNT(*) FROM notification_records WHERE id = ? AND due_at > NOW(6) + INTERVAL 1 YEAR", {late}), 1);
+}
+
+TEST_F(ChannelTest, ARecordThatIsntSentGivesNobodysPlaceBack) {
+  SetChannels({Limited({.per_second = 2})});
+  vendor_->AddFault({.kind = fake_im::FaultKind::kSlowBody, .ms = 20});
+  InsertKey("slow");
+  auto delivery = MakeDelivery();
+  EXPECT_EQ(Turn(*delivery).claimed, 1u);
+  const std::int64_t unreadable = Insert({.key = "unreadable", .request = "{}"});
+  EXPECT_EQ(Turn(*delivery).claimed, 1u);
+  EXPECT_TRUE(WaitForStatus(unreadable, "dead"));
+  InsertMany(3);
+  EXPECT_EQ(Turn(*delivery).claimed, 1u) << "the slow one has the other place of this second";
+}
+
 TEST_F(ChannelTest, WhatIsParkedForTooLongIsDead) {
   const std::int64_t id = Insert({.key = "new-1", .channel = "new", .parked_by = "channel_unknown"});
   Execute("UPDATE notification_records SET held_since = NOW(6) - INTERVAL 73 HOUR");

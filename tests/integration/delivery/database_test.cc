@@ -116,6 +116,44 @@ TEST_F(CutTest, WhatTheDatabaseCantTakeNowIsKeptAndSettledLater) {
   EXPECT_THAT(PartWords(), HasSubstr("1 of 1 shards"));
 }
 
+TEST_F(DeliveryTest, AnOutcomeThatTheDatabaseRefusesForNoValuesSakeIsKeptUntilItIsTaken) {
+  const std::int64_t id = Insert({.key = "order-1"});
+  vendor_->AddFault({.kind = FaultKind::kSlowBody, .ms = 5});
+  auto delivery = MakeDelivery();
+  Turn(*delivery);
+  Execute("RENAME TABLE notification_attempts TO away");
+  ASSERT_TRUE(LogBecomes("settle.waits"));
+  Execute("RENAME TABLE away TO notification_attempts");
+  ASSERT_TRUE(WaitForStatus(id, "sent"));
+  EXPECT_EQ(Story(id), "sent spent:1");
+  EXPECT_EQ(Attempts(id), "1 accepted");
+}
+
+// The end of a record with the key "poison" is refused; what was to end with it isn't.
+class RefusalTest : public CutTest {
+ protected:
+  void RefuseThePoison() {
+    Execute(
+        "ALTER TABLE notification_records ADD CONSTRAINT no_poison CHECK (dedupe_key <> 'poison' OR status <> 'sent')");
+  }
+};
+
+TEST_F(RefusalTest, TheCompanyOfARefusedOutcomeIsWrittenThoughTheDatabaseGoesAwayMeanwhile) {
+  RefuseThePoison();
+  const std::int64_t poison = InsertKey("poison");
+  const auto ids = InsertMany(5);
+  vendor_->AddFault({.kind = FaultKind::kSlowBody, .times = 0, .ms = 5});
+  auto delivery = MakeDeliveryThroughProxy();
+  Turn(*delivery);
+  // The whole batch never comes to its commit.
+  const int cut = proxy_.Inject(testing::CutCommit(testing::CutMoment::kBeforeServer));
+  ASSERT_TRUE(proxy_.WaitUntilFired(cut));
+  EXPECT_TRUE(WaitForCount("SELECT COUNT(*) FROM notification_records WHERE status = 'sent'", 5));
+  EXPECT_TRUE(LogBecomes("settle.lost"));
+  EXPECT_EQ(Column(poison, "status"), "sending");
+  EXPECT_THAT(Delivered(), SizeIs(6));
+}
+
 TEST_F(CutTest, AnErrorBeforeTheClaimsCommitLeavesNothingBehind) {
   ASSERT_TRUE(failpoint::Arm("claim.before_commit=error@1"));
   const std::int64_t id = Insert({.key = "order-1"});

@@ -190,6 +190,15 @@ TEST_F(IngestTest, AnUnknownChannelIsRecordedAndParked) {
   EXPECT_THAT(log_.Text(), HasSubstr("channel_unknown"));
 }
 
+// Both servers compare texts as if they were padded with spaces: "ops-alerts " would be found where ops-alerts is
+// looked for, and is no channel that the program knows.
+TEST_F(IngestTest, SpaceAroundAChannelsNameMakesNoOtherChannel) {
+  Store({EventOf(0, R"({"dedupe_key": "a", "channel": " ops-alerts ", "message": {"text": "x"}})"),
+         EventOf(1, R"({"dedupe_key": "a", "channel": "ops-alerts", "message": {"text": "x"}})")});
+  EXPECT_EQ(Text("SELECT CONCAT_WS('|', channel, status, parked_by) FROM notification_records"), "ops-alerts|pending");
+  EXPECT_EQ(Records(), 1);
+}
+
 TEST_F(IngestTest, ATemplateIsParkedUntilTemplatesAreKnown) {
   Store({EventOf(0, R"({"dedupe_key": "a", "channel": "ops-alerts", "template": "welcome"})")});
   EXPECT_EQ(Text("SELECT CONCAT_WS(' ', parked_by, due_at IS NULL) FROM notification_records"), "template_unknown 1");

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -32,8 +33,11 @@ using testing::WaitUntil;
 class RecordingOwner final : public ShardOwner {
  public:
   void Assigned(const std::vector<TopicPartition>& partitions) override {
-    const std::lock_guard lock(mutex_);
-    owned_.insert(partitions.begin(), partitions.end());
+    {
+      const std::lock_guard lock(mutex_);
+      owned_.insert(partitions.begin(), partitions.end());
+    }
+    if (owned() == 4 && owns_all) owns_all();
   }
   void Revoked(const std::vector<TopicPartition>& partitions) override {
     const std::lock_guard lock(mutex_);
@@ -45,6 +49,7 @@ class RecordingOwner final : public ShardOwner {
     return owned_.size();
   }
   std::atomic<int> stored = 0;
+  std::function<void()> owns_all;  // all four, inside the rebalance; set before there is one
 
  private:
   mutable std::mutex mutex_;
@@ -300,6 +305,28 @@ TEST_F(KafkaIngestGroupTest, PartitionsAreGivenUpWithEverythingDurableCommitted)
   // Nothing was read twice: a copy would have been seen at a position below the shard's.
   EXPECT_EQ(Metric(R"(consumer_records_total{result="new"})"), 404);
   EXPECT_THAT(Uncommitted(), IsEmpty());
+}
+
+TEST_F(KafkaIngestGroupTest, PartitionsThatWerePausedWhenOthersCameGoOn) {
+  FaultProxy proxy(server().port());
+  mysql::MysqlOptions through = database_;
+  through.port = proxy.port();
+  auto second = Start();
+  ASSERT_TRUE(WaitUntil([&] { return second->owner.owned() == 4; }));
+  auto first = Start(through);
+  ASSERT_TRUE(WaitUntil([&] { return first->owner.owned() == 2 && second->owner.owned() == 2; }));
+  proxy.Inject(testing::Refuse());
+  proxy.Inject(testing::ResetOnce());
+  PublishRequests(0, 6000);
+  ASSERT_TRUE(WaitUntil([&] { return log_.Count("ingest.pauses") > 0; }));
+  // When the others have come the writer has room again.
+  first->owner.owns_all = [&] {
+    proxy.Heal();
+    WaitUntil([&] { return log_.Count("ingest.stores_again") > 0; });
+  };
+  second->Stop();
+  EXPECT_TRUE(AwaitRecords(6000)) << Records();
+  first->Stop();
 }
 
 // ---- The broker goes away ----

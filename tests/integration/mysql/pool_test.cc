@@ -158,6 +158,39 @@ TEST_F(MysqlPoolTest, GivesUpAfterFiveRepetitions) {
   EXPECT_EQ(done.error().native_code, 1213);
 }
 
+TEST_F(MysqlPoolTest, ATransactionThatStandsStillHoldsItsLocksNoLongerThanTheServersPatience) {
+  MysqlOptions options = options_;
+  options.hang_up_after = seconds{1};
+  MysqlPool pool(options, 2);
+  auto still = pool.Acquire();
+  ASSERT_TRUE((*still)->Begin().has_value());
+  Must(**still, "INSERT INTO t (id) VALUES (1)");
+  const auto insert = [](MysqlConnection& connection) -> Result<void> {
+    auto inserted = connection.Execute("INSERT INTO t (id) VALUES (1)");
+    return inserted ? Result<void>() : std::unexpected(inserted.error());
+  };
+  EXPECT_TRUE(pool_.InTransaction(insert).has_value());
+  EXPECT_FALSE((*still)->Execute("INSERT INTO t (id) VALUES (2)").has_value());
+  EXPECT_EQ(Count(pool_), 1);
+}
+
+TEST_F(MysqlPoolTest, AStatementGivesUpOnALockBeforeItsConnectionIsGivenUp) {
+  auto holder = pool_.Acquire();
+  Must(**holder, "INSERT INTO t (id) VALUES (1)");
+  ASSERT_TRUE((*holder)->Begin().has_value());
+  Must(**holder, "UPDATE t SET version = 1");
+  MysqlOptions options = options_;
+  options.io_timeout = seconds{3};
+  auto other = MysqlConnection::Open(options);
+  const auto row = (*other)->Execute("UPDATE t SET version = 2");
+  ASSERT_FALSE(row.has_value());
+  EXPECT_EQ(row.error().native_code, 1205);
+  const auto table = (*other)->Execute("ALTER TABLE t ADD COLUMN more INT");
+  ASSERT_FALSE(table.has_value());
+  EXPECT_EQ(table.error().native_code, 1205);
+  EXPECT_TRUE((*other)->healthy());
+}
+
 TEST_F(MysqlPoolTest, EmptiesItselfWhenTheServerTurnsReadOnly) {
   const auto server = DatabaseServer::Start(DatabaseServer::KindFromEnvironment());
   MysqlOptions options = *ParseMysqlUrl(server->CreateDatabase());

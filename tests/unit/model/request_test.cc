@@ -90,9 +90,13 @@ TEST(RequestTest, ADedupeKeyIsTrimmedAndMeasuredThen) {
   EXPECT_EQ(Read(R"({"dedupe_key":"\u3000 )" + key + R"(\n","channel":"c","message":{"text":"t"}})").dedupe_key, key);
 }
 
+TEST(RequestTest, AChannelIsTrimmed) {
+  EXPECT_EQ(Read(R"({"dedupe_key":"k","channel":" c ","message":{"text":"t"}})").channel, "c");
+}
+
 TEST(RequestTest, OtherNamesAreKeptAsTheyAre) {
   EXPECT_EQ(Read(With(R"("ordering_key":" o ")")).ordering_key, " o ");
-  EXPECT_EQ(Read(R"({"dedupe_key":"k","channel":" c ","message":{"text":"t"}})").channel, " c ");
+  EXPECT_EQ(Read(With(R"("tenant":" t ")")).tenant, " t ");
 }
 
 TEST(RequestTest, AnAttemptLimitMayBeAnyIntegerInRange) {
