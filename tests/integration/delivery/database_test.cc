@@ -26,6 +26,11 @@ mysql::MysqlOptions Through(unsigned port, mysql::MysqlOptions options) {
 }
 
 // Delivery reaches the database through a proxy, the test goes straight.
+// A change's statement, as far as it differs from a claim's.
+constexpr char kWriteBegins[] =
+    "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT UNSIGNED PATH '$[0]', version INT UNSIGNED PATH '$[1]', "
+    "from_status";
+
 class CutTest : public DeliveryTest {
  protected:
   ~CutTest() override { failpoint::Disarm(); }
@@ -82,6 +87,30 @@ TEST_F(CutTest, AClaimThatCantBeLookedUpIsGivenBackOnceTheDatabaseAnswers) {
   ASSERT_TRUE(WaitForStatus(id, "failed"));
   EXPECT_EQ(Story(id), "failed") << "given back with its attempt";
   ASSERT_TRUE(TurnUntil(*delivery, id, "sent"));
+  EXPECT_THAT(Delivered(), SizeIs(1));
+}
+
+// The version that the lost claim would have made is the one that the next claim makes.
+TEST_F(CutTest, AClaimThatNeverWasIsntGivenBackInTheNextOnesPlace) {
+  const std::int64_t id = Insert({.key = "order-1"});
+  auto delivery = MakeDeliveryThroughProxy();
+  Execute("UPDATE notification_records SET due_at = NOW(6) + INTERVAL 1 HOUR");
+  Turn(*delivery);
+  MakeDue(id);
+  vendor_->AddFault({.kind = FaultKind::kSlowBody, .ms = 20});
+  proxy_.Inject(testing::CutCommit(testing::CutMoment::kBeforeServer));
+  proxy_.Inject(testing::CutStatement(testing::CutMoment::kBeforeServer, "SELECT r.id FROM JSON_TABLE"));
+  // Keeps the giving back away until the record is claimed anew.
+  const int write = proxy_.Inject(testing::CutStatement(testing::CutMoment::kBeforeServer, kWriteBegins, 1, 6));
+  delivery->Stored();
+  EXPECT_FALSE(delivery->ScanOnce().has_value());
+  ASSERT_TRUE(proxy_.WaitUntilFired(write));
+  ASSERT_TRUE(testing::WaitUntil([&] { return Turn(*delivery).claimed == 1; }));
+  proxy_.Heal(write);
+  ASSERT_TRUE(WaitForStatus(id, "sent"));
+  EXPECT_TRUE(LogBecomes("record.too_late channel=ops dedupe_key=order-1 what=record.returned"));
+  EXPECT_EQ(Story(id), "sent spent:1");
+  EXPECT_EQ(Column(id, "version"), "3");
   EXPECT_THAT(Delivered(), SizeIs(1));
 }
 
