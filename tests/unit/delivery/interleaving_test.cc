@@ -1,12 +1,14 @@
 // One record between two workers, in every order of their steps: reading, claiming, looking at the lease, sending,
-// settling, recovering, dying at any point, and a person who cancels, replays and discards. The row changes as
-// record_store's statements change it (a change names the version that it read); the vendor's side keeps the truth.
+// settling, recovering, losing the answer to a claim's commit, dying at any point, and a person who cancels, replays
+// and discards. The row changes as record_store's statements change it (a change names the version that it read); the
+// vendor's side keeps the truth.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "consumer/settlement.h"
@@ -43,6 +45,7 @@ struct Row {
   std::optional<minutes> due_at = minutes{0};  // while sending: the lease's end
   std::optional<minutes> held_since;
   minutes changed_at{0};
+  std::string claim;  // the token that it is under while sending
   friend bool operator==(const Row&, const Row&) = default;
 };
 
@@ -52,6 +55,7 @@ struct Worker {
   minutes lease_end{0};
   bool may_send = false;
   std::optional<SendOutcome> answer;
+  std::optional<Change> giving_back;  // a claim of which nobody knows whether it was made
 };
 
 bool IsLegal(DeliveryStatus from, DeliveryStatus to) {
@@ -71,6 +75,9 @@ class World {
       worker = Worker{};  // killed
     } else if (choice % 16 < 4 || (worker.answer && choice % 16 < 6)) {
       now_ += minutes{choice / 16 % 3};
+    } else if (worker.giving_back) {
+      Write(*worker.giving_back);
+      worker = Worker{};
     } else if (worker.answer) {
       Settle(worker);
     } else if (worker.may_send) {
@@ -83,7 +90,7 @@ class World {
       Person(*worker.read, choice / 16);
       worker.read.reset();
     } else {
-      Act(worker);
+      Act(worker, choice % 16 == 15 ? Commit::kLost : choice % 16 == 14 ? Commit::kUnanswered : Commit::kDone);
     }
     Check(before);
   }
@@ -120,7 +127,8 @@ class World {
   }
 
   // What delivery does with a record that it has read; somebody may have changed it since.
-  void Act(Worker& worker) {
+  enum class Commit { kDone, kUnanswered, kLost };  // of a claim; of the last two the worker can't tell which
+  void Act(Worker& worker, Commit commit = Commit::kDone) {
     const Record record = *worker.read;
     worker.read.reset();
     if (record.status == DeliveryStatus::kSending) {
@@ -131,13 +139,25 @@ class World {
       if (ended) {
         Write(*ended);
       } else {
-        Claim(worker, record);
+        Claim(worker, record, commit);
       }
     }
   }
 
   // record_store's kClaim.
-  void Claim(Worker& worker, const Record& record) {
+  void Claim(Worker& worker, const Record& record, Commit commit) {
+    const std::string token = std::to_string(++claims_);
+    if (commit != Commit::kDone) {
+      Record made = record;
+      made.status = DeliveryStatus::kSending;
+      ++made.version;
+      Change change = MakeChange(made, DeliveryEvent::kHeld, kRecordReturned);
+      change.claim = token;
+      change.due_in = microseconds{0};
+      change.give_attempt_back = true;
+      worker = Worker{.giving_back = change};
+      if (commit == Commit::kLost) return;
+    }
     const bool waits = row_.status == DeliveryStatus::kPending || row_.status == DeliveryStatus::kFailed;
     if (row_.version != record.version || !waits || *row_.due_at > now_) return;
     row_.status = DeliveryStatus::kSending;
@@ -146,6 +166,9 @@ class World {
     ++row_.attempts_spent;
     row_.changed_at = now_;
     row_.due_at = now_ + kLease;
+    row_.claim = token;
+    holder_ = nullptr;
+    if (commit != Commit::kDone) return;
     worker = Worker{.claimed = Read(), .lease_end = *row_.due_at};
     holder_ = &worker;
   }
@@ -196,10 +219,12 @@ class World {
   // record_store's kWrite; false: somebody else was first.
   bool Write(const Change& change) {
     if (row_.version != change.version || row_.status != change.from) return false;
+    if (!change.claim.empty() && row_.claim != change.claim) return false;
     row_.status = change.to;
     ++row_.version;
     row_.changed_at = now_;
     row_.due_at.reset();
+    row_.claim.clear();
     holder_ = nullptr;
     if (change.due_in) row_.due_at = now_ + std::chrono::ceil<minutes>(*change.due_in);
     if (change.give_attempt_back) --row_.attempts_spent;
@@ -233,7 +258,8 @@ class World {
   minutes now_{0};
   std::array<Worker, 2> workers_;
   const Worker* holder_ = nullptr;  // whose claim the row is under
-  int taken_ = 0;                   // by the vendor, since a person last asked for the message anew
+  int claims_ = 0;
+  int taken_ = 0;  // by the vendor, since a person last asked for the message anew
   bool by_person_ = false;
 };
 
