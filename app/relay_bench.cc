@@ -1,8 +1,8 @@
 #include "app/relay_bench.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -74,7 +74,11 @@ double Load() {
   return getloadavg(loads.data(), 1) == 1 ? loads[0] : 0;
 }
 
-void ForgetPeakRss() { std::ofstream("/proc/self/clear_refs") << "5"; }
+// What the floor's producer had is given back first.
+void ForgetPeakRss() {
+  malloc_trim(0);
+  std::ofstream("/proc/self/clear_refs") << "5";
+}
 
 double PeakRssMib() {
   std::ifstream status("/proc/self/status");
@@ -193,12 +197,12 @@ class RelayBench final {
 
  private:
   Result<void> MeasureInto(RelayBenchReport& report) {
-    ForgetPeakRss();
     for (std::size_t i = 0; i < options_.repeats; ++i) {
       say_(fmt::format("drain {} of {}", i + 1, options_.repeats));
       auto drain = MeasureDrain();
       if (!drain) return std::unexpected(drain.error());
       report.drains.push_back(*drain);
+      report.peak_rss_mib = std::max(report.peak_rss_mib, drain->peak_rss_mib);
     }
     if (!report.drains.empty()) {
       auto sorted = report.drains;
@@ -206,7 +210,6 @@ class RelayBench final {
                 [](const auto& a, const auto& b) { return a.rows_per_second < b.rows_per_second; });
       report.median = sorted[sorted.size() / 2];
     }
-    report.peak_rss_mib = PeakRssMib();
     if (options_.hold_purge) {
       say_("drain with purge held back");
       auto held = MeasurePurgeHeld();
@@ -258,11 +261,14 @@ class RelayBench final {
     std::uint64_t last = 0;
     const auto start = SteadyClock::now();
     while (true) {
-      auto rows = connection_->Execute(read, {last, std::uint64_t{kFloorBatch}});
-      if (!rows) return std::unexpected(rows.error());
-      if (rows->rows.empty()) return Seconds(SteadyClock::now() - start);
       std::vector<std::uint64_t> keys;
-      for (const mysql::Row& row : rows->rows) keys.push_back(row.Unsigned(0));
+      std::size_t bytes = 0;
+      auto rows = connection_->ForEach(read, {last, std::uint64_t{kFloorBatch}}, [&](const mysql::RowView& row) {
+        keys.push_back(row.Unsigned(0));
+        bytes += row.Text(5).size();
+      });
+      if (!rows) return std::unexpected(rows.error());
+      if (keys.empty()) return Seconds(SteadyClock::now() - start);
       last = keys.back();
       const std::string list = fmt::format("[{}]", fmt::join(keys, ","));
       if (auto begun = connection_->Begin(); !begun) return std::unexpected(begun.error());
@@ -297,12 +303,14 @@ class RelayBench final {
     if (!bare) return std::unexpected(bare.error());
     figures.producer_floor_seconds = Seconds(*bare);
     if (auto filled = Fill(); !filled) return std::unexpected(filled.error());
+    ForgetPeakRss();
     const double cpu = CpuSeconds();
     const auto start = SteadyClock::now();
     auto relay = RunningRelay::Start(options_);
     if (!relay) return std::unexpected(relay.error());
     if (auto done = AwaitDeleted(**relay, options_.rows); !done) return std::unexpected(done.error());
     figures.seconds = Seconds(SteadyClock::now() - start);
+    figures.peak_rss_mib = PeakRssMib();
     const auto rows = static_cast<double>(options_.rows);
     figures.cpu_seconds_per_100k = (CpuSeconds() - cpu) / rows * kRowsOfCpuFigure;
     figures.rows_per_second = rows / figures.seconds;

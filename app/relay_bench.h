@@ -42,6 +42,7 @@ struct DrainFigures {
   double cpu_seconds_per_100k = 0;  // of this process: relay and librdkafka's threads
   double sql_floor_seconds = 0;
   double producer_floor_seconds = 0;
+  double peak_rss_mib = 0;
   double of_floor = 0;  // combined floor's time / the drain's
 };
 
