@@ -13,9 +13,14 @@ constexpr milliseconds kLongestLook{500};
 
 }  // namespace
 
-Leadership::Leadership(std::string source, std::string owner, milliseconds duration, const Clock& clock,
-                       RelayProbe& probe, Log& log)
-    : source_(source), lease_(std::move(source), std::move(owner), duration), clock_(clock), probe_(probe), log_(log) {}
+Leadership::Leadership(std::string source, std::string owner, milliseconds duration, SourceShare& share,
+                       const Clock& clock, RelayProbe& probe, Log& log)
+    : source_(source),
+      lease_(std::move(source), std::move(owner), duration),
+      share_(share),
+      clock_(clock),
+      probe_(probe),
+      log_(log) {}
 
 Result<Leadership::Look> Leadership::TakeIfFree(mysql::MysqlConnection& connection) {
   const Time now = clock_.SteadyNow();
@@ -36,6 +41,9 @@ Result<Leadership::Look> Leadership::TakeIfFree(mysql::MysqlConnection& connecti
   epoch_ = holder->epoch;
   renewed_at_ = now;
   leader_.clear();
+  share_.Gained();
+  compare_at_ = now + lease_.duration() / 3;
+  (void)lease_.StandAside(connection);
   probe_.Leading(true);
   probe_.TookOver();
   log_.Info("relay.leads", {{"source", source_}, {"epoch", epoch_}});
@@ -75,13 +83,34 @@ void Leadership::Lose() {
 void Leadership::StepDown(std::string_view why) {
   leading_ = false;
   look_at_ = {};
+  if (!std::exchange(hands_over_, false)) share_.Lost();
   probe_.Leading(false);
   log_.Warn("relay.steps_down", {{"source", source_}, {"epoch", epoch_}, {"why", why}});
 }
 
+Result<void> Leadership::CompareIfDue(mysql::MysqlConnection& connection) {
+  const Time now = clock_.SteadyNow();
+  if (now < compare_at_ || hands_over_) return {};
+  compare_at_ = now + lease_.duration() / 3;
+  if (!leading_) return lease_.StandBy(connection, share_.leads());
+  if (share_.leads() < 2) return {};
+  auto fewest = lease_.FewestOfStandBys(connection);
+  if (!fewest) return std::unexpected(fewest.error());
+  if (!*fewest || !share_.GiveOne(**fewest, now, lease_.duration())) return {};
+  hands_over_ = true;
+  log_.Info("relay.hands_over", {{"source", source_}, {"leads", share_.leads()}, {"other_leads", **fewest}});
+  return {};
+}
+
 void Leadership::GiveBack(mysql::MysqlConnection& connection) {
-  if (!leading_) return;
+  if (!leading_) {
+    (void)lease_.StandAside(connection);
+    return;
+  }
   leading_ = false;
+  // Whoever is to have it looks sooner.
+  if (hands_over_) look_at_ = clock_.SteadyNow() + lease_.duration();
+  if (!std::exchange(hands_over_, false)) share_.Lost();
   probe_.Leading(false);
   if (lease_.Release(connection, epoch_)) {
     log_.Info("relay.gives_back", {{"source", source_}, {"epoch", epoch_}});

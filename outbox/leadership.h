@@ -15,6 +15,7 @@
 #include "model/result.h"
 #include "model/time.h"
 #include "outbox/outbox_lease.h"
+#include "outbox/source_share.h"
 #include "platform/mysql/connection.h"
 
 namespace outrider::outbox {
@@ -23,8 +24,8 @@ class Leadership final {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  Leadership(std::string source, std::string owner, std::chrono::milliseconds duration, const Clock& clock,
-             RelayProbe& probe, Log& log);
+  Leadership(std::string source, std::string owner, std::chrono::milliseconds duration, SourceShare& share,
+             const Clock& clock, RelayProbe& probe, Log& log);
 
   bool leading() const { return leading_; }
   std::uint64_t epoch() const { return epoch_; }
@@ -45,6 +46,11 @@ class Leadership final {
   void StepDownWhenOver();
   // Another epoch was found.
   void Lose();
+  // At each third of a lease: one that stands by says so, one that leads looks whether somebody who stands by leads
+  // fewer sources than it should.
+  Result<void> CompareIfDue(mysql::MysqlConnection& connection);
+  // Whether what is under way is to be finished and the source given to another replica.
+  bool hands_over() const { return hands_over_; }
   void GiveBack(mysql::MysqlConnection& connection);
 
  private:
@@ -52,6 +58,7 @@ class Leadership final {
 
   const std::string source_;
   const OutboxLease lease_;
+  SourceShare& share_;
   const Clock& clock_;
   RelayProbe& probe_;
   Log& log_;
@@ -59,6 +66,8 @@ class Leadership final {
   std::uint64_t epoch_ = 0;
   Time renewed_at_{};
   Time look_at_{};
+  Time compare_at_{};
+  bool hands_over_ = false;
   std::string leader_;
 };
 

@@ -45,6 +45,7 @@ class OutboxReader final {
   Result<void> Search(mysql::MysqlConnection& connection, const RowsUnderWay& under_way);
 
   std::uint64_t place() const { return place_; }
+  const GapSet& gaps() const { return gaps_; }
 
  private:
   Result<Batch> ReadGaps(mysql::MysqlConnection& connection, std::size_t max_rows, std::size_t max_bytes,

@@ -91,7 +91,7 @@ struct Relay::State {
         log(relay_log),
         voice(options.source, clock, health, log),
         store(options.source, options.table),
-        leadership(options.source, options.owner, options.lease, clock, probe, log),
+        leadership(options.source, options.owner, options.lease, *options.share, clock, probe, log),
         reader(store, clock),
         publication(sink, probe, clock),
         settler(options.database, store, leadership.lease()) {}
@@ -262,8 +262,8 @@ void Relay::State::Pump(Flow& flow) {
 
 bool Relay::State::MayRead(const Flow& flow) const {
   return flow.reads_left > 0 && !flow.error && !flow.retrying && !flow.stopped_at && leadership.leading() &&
-         !publication.abandoned() && !publication.wants_quiet() && publication.all_submitted() &&
-         publication.under_way().size() < kMaxUnderWay;
+         !leadership.hands_over() && !publication.abandoned() && !publication.wants_quiet() &&
+         publication.all_submitted() && publication.under_way().size() < kMaxUnderWay;
 }
 
 void Relay::State::Read(Flow& flow) {
@@ -296,6 +296,7 @@ void Relay::State::Read(Flow& flow) {
   if (const auto again = publication.Accept(batch->rows)) reader.GoBackTo(*again);
   if (auto searched = reader.Search(*connection, publication.under_way()); !searched) flow.error = searched.error();
   if (auto probed = ProbeBacklogIfDue(); !probed) flow.error = probed.error();
+  if (auto compared = leadership.CompareIfDue(*connection); !compared) flow.error = compared.error();
 }
 
 void Relay::State::FindWell(Flow& flow) {
@@ -426,12 +427,14 @@ Result<Relay::Round> Relay::State::Turn(std::stop_token stop, std::size_t reads)
   }
   if (auto led = Lead(); !led) return std::unexpected(led.error());
   if (auto probed = ProbeBacklogIfDue(); !probed) return std::unexpected(probed.error());
+  if (auto compared = leadership.CompareIfDue(*connection); !compared) return std::unexpected(compared.error());
   Flow flow;
   flow.stop = std::move(stop);
   flow.reads_left = reads;
   if (!leadership.leading()) return flow.round;
   Pump(flow);
   if (const auto lost = publication.TakeLost()) reader.GoBackTo(*lost);
+  if (leadership.hands_over() && !unsettled) GiveBack();
   flow.round.leading = leadership.leading();
   flow.round.published = publication.stored();
   if (!flow.round.leading) {

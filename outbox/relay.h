@@ -22,6 +22,7 @@
 #include "metrics/log.h"
 #include "metrics/relay_probe.h"
 #include "outbox/event_sink.h"
+#include "outbox/source_share.h"
 #include "platform/mysql/connection.h"
 
 namespace outrider::outbox {
@@ -30,7 +31,8 @@ struct RelayOptions {
   std::string source;  // its configured name
   mysql::MysqlOptions database;
   std::string table = "outbox";
-  std::string owner;  // unique per process: "host:pid:random"
+  std::string owner;                                                     // unique per process: "host:pid:random"
+  std::shared_ptr<SourceShare> share = std::make_shared<SourceShare>();  // one for all relays of a process
   std::size_t batch_rows = 2'000;
   std::size_t batch_bytes = 4 << 20;
   std::chrono::milliseconds lease{10'000};

@@ -17,7 +17,8 @@ namespace {
 // Served by the data dictionary.
 constexpr std::string_view kColumns =
     "SELECT table_name, column_name FROM information_schema.columns "
-    "WHERE table_schema = DATABASE() AND table_name IN (?, 'outbox_leases', 'outbox_ledger', 'outbox_dead')";
+    "WHERE table_schema = DATABASE() AND table_name IN (?, 'outbox_leases', 'outbox_replicas', 'outbox_ledger', "
+    "'outbox_dead')";
 
 struct NeededTable {
   std::string name;
@@ -28,6 +29,7 @@ std::vector<NeededTable> NeededTables(std::string_view outbox) {
   return {{std::string(outbox),
            {"seq", "id", "aggregatetype", "aggregateid", "type", "payload", "traceparent", "tracestate", "created_at"}},
           {"outbox_leases", {"source", "owner", "epoch", "expires_at"}},
+          {"outbox_replicas", {"source", "owner", "leads", "seen_at"}},
           {"outbox_ledger", {"source", "epoch", "topic", "partition_no", "highest_offset", "row_count", "created_at"}},
           {"outbox_dead",
            {"source", "seq", "event_id", "aggregatetype", "aggregateid", "type", "payload", "traceparent", "tracestate",

@@ -574,8 +574,11 @@ struct MysqlConnection::State {
     return Failure(code == 0 ? kEmptyAnswer : code, mysql_error(handle), sql, call);
   }
   std::unexpected<Error> Failure(MYSQL_STMT* statement, std::string_view sql, Call call) {
-    const unsigned code = mysql_stmt_errno(statement);
-    return Failure(code == 0 ? kEmptyAnswer : code, mysql_stmt_error(statement), sql, call);
+    // An error in the middle of the rows is told to the connection alone.
+    const bool said = mysql_stmt_errno(statement) != 0;
+    const unsigned code = said ? mysql_stmt_errno(statement) : mysql_errno(handle);
+    const char* const text = said ? mysql_stmt_error(statement) : mysql_error(handle);
+    return Failure(code == 0 ? kEmptyAnswer : code, text, sql, call);
   }
 
   Result<void> Usable() const {
