@@ -105,6 +105,7 @@ struct Sidecar::State {
   std::unique_ptr<consumer::KafkaIngest> kafka_ingest;
   std::jthread delivery_thread;
   std::jthread ingest_thread;
+  std::shared_ptr<outbox::SourceShare> share = std::make_shared<outbox::SourceShare>();
   std::vector<std::unique_ptr<RelayUnit>> relays;
   std::unique_ptr<mysql::MysqlConnection> database;  // the watch's own
   bool records_found = false;
@@ -166,6 +167,7 @@ Result<void> Sidecar::State::BuildRelay(const SourceConfig& source) {
   options.database = source.database;
   options.table = source.table;
   options.owner = owner;
+  options.share = share;
   options.lease = config.relay.lease;
   options.batch_rows = static_cast<std::size_t>(config.relay.batch_rows);
   unit->relay = std::make_unique<outbox::Relay>(options, *unit->sink, clock, *unit->probe, health, log);
