@@ -16,10 +16,11 @@ namespace {
 
 // {0} is the outbox table, quoted. Served by its primary key (seq), in order, without a sort; READ COMMITTED and no
 // locks. Payloads above the first parameter stay on the server: a batch is bounded in bytes before it is in memory.
+// A table that others made may hold NULL and longer texts where ours can't; a row of that kind must stop nobody.
 constexpr std::string_view kRead =
-    "SELECT seq, id, aggregatetype, aggregateid, type, OCTET_LENGTH(payload), "
-    "IF(OCTET_LENGTH(payload) <= ?, payload, NULL), traceparent, tracestate, created_at "
-    "FROM {0} ORDER BY seq LIMIT ?";
+    "SELECT seq, COALESCE(id, ''), COALESCE(aggregatetype, ''), COALESCE(aggregateid, ''), COALESCE(type, ''), "
+    "COALESCE(OCTET_LENGTH(payload), 0), IF(payload IS NULL, '', IF(OCTET_LENGTH(payload) <= ?, payload, NULL)), "
+    "traceparent, tracestate, COALESCE(created_at, NOW(6)) FROM {0} ORDER BY seq LIMIT ?";
 // By primary key, one key of the list after another.
 constexpr std::string_view kReadPayloads =
     "SELECT o.seq, o.payload FROM JSON_TABLE(?, '$[*]' COLUMNS (seq BIGINT UNSIGNED PATH '$')) AS k "
@@ -36,8 +37,9 @@ constexpr std::string_view kCopyToDead =
     "INSERT INTO outbox_dead (source, seq, event_id, aggregatetype, aggregateid, type, payload, traceparent, "
     "tracestate, "
     "created_at, reason, detail) "
-    "SELECT ?, seq, id, aggregatetype, aggregateid, type, payload, traceparent, tracestate, created_at, ?, ? "
-    "FROM {0} WHERE seq = ?";
+    "SELECT ?, seq, LEFT(COALESCE(id, ''), 36), LEFT(COALESCE(aggregatetype, ''), 64), LEFT(COALESCE(aggregateid, ''), "
+    "191), LEFT(COALESCE(type, ''), 128), COALESCE(payload, ''), LEFT(traceparent, 64), LEFT(tracestate, 512), "
+    "COALESCE(created_at, NOW(6)), ?, ? FROM {0} WHERE seq = ?";
 // An append. {0}: rows of placeholders.
 constexpr std::string_view kWriteLedger =
     "INSERT INTO outbox_ledger (source, epoch, topic, partition_no, highest_offset, row_count) VALUES {0}";
