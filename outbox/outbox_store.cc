@@ -17,10 +17,11 @@ namespace {
 
 // {0} is the outbox table, quoted. A range of its primary key (seq), in order, without a sort; READ COMMITTED and no
 // locks. Payloads above the first parameter stay on the server, so that one read doesn't carry what its batch won't
-// take.
+// take. A table that others made may hold NULL and longer texts where ours can't; a row of that kind must stop nobody.
 constexpr std::string_view kColumns =
-    "SELECT seq, id, aggregatetype, aggregateid, type, OCTET_LENGTH(payload), "
-    "IF(OCTET_LENGTH(payload) <= ?, payload, NULL), traceparent, tracestate, created_at FROM {0} ";
+    "SELECT seq, COALESCE(id, ''), COALESCE(aggregatetype, ''), COALESCE(aggregateid, ''), COALESCE(type, ''), "
+    "COALESCE(OCTET_LENGTH(payload), 0), IF(payload IS NULL, '', IF(OCTET_LENGTH(payload) <= ?, payload, NULL)), "
+    "traceparent, tracestate, COALESCE(created_at, NOW(6)) FROM {0} ";
 constexpr std::string_view kReadAfter = "WHERE seq > ? ORDER BY seq LIMIT ?";
 // Ranges of the primary key. {0} here: kRange, several times; as many as it takes up to the next power of four, so that
 // few texts are prepared.
@@ -49,8 +50,9 @@ constexpr std::string_view kCopyToDead =
     "INSERT INTO outbox_dead (source, seq, event_id, aggregatetype, aggregateid, type, payload, traceparent, "
     "tracestate, "
     "created_at, reason, detail) "
-    "SELECT ?, seq, id, aggregatetype, aggregateid, type, payload, traceparent, tracestate, created_at, ?, ? "
-    "FROM {0} WHERE seq = ?";
+    "SELECT ?, seq, LEFT(COALESCE(id, ''), 36), LEFT(COALESCE(aggregatetype, ''), 64), LEFT(COALESCE(aggregateid, ''), "
+    "191), LEFT(COALESCE(type, ''), 128), COALESCE(payload, ''), LEFT(traceparent, 64), LEFT(tracestate, 512), "
+    "COALESCE(created_at, NOW(6)), ?, ? FROM {0} WHERE seq = ?";
 // An append. {0}: rows of placeholders.
 constexpr std::string_view kWriteLedger =
     "INSERT INTO outbox_ledger (source, epoch, topic, partition_no, highest_offset, row_count) VALUES {0}";
