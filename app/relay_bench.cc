@@ -41,7 +41,7 @@ constexpr std::size_t kFloorBatch = 4'000;
 constexpr milliseconds kLook{10};
 constexpr std::chrono::seconds kIdleMeasured{5};
 constexpr std::chrono::minutes kPatience{10};
-constexpr std::chrono::seconds kLeadPatience{30};
+constexpr std::chrono::minutes kArrivalPatience{5};  // the consumer reads what the drains left first
 constexpr double kRowsOfCpuFigure = 100'000;
 
 // {0}: the table. Ten thousand numbers without a table to take them from.
@@ -409,7 +409,7 @@ class RelayBench final {
   }
 
   Result<void> AwaitArrivals(const Arrivals& arrivals, std::size_t rows) {
-    const auto deadline = SteadyClock::now() + kLeadPatience;
+    const auto deadline = SteadyClock::now() + kArrivalPatience;
     while (arrivals.count() < rows) {
       if (SteadyClock::now() > deadline) {
         return Fail(ErrorCode::kUnavailable, fmt::format("{} of {} rows arrived", arrivals.count(), rows));
