@@ -290,7 +290,7 @@ void Relay::State::Read(Flow& flow) {
   }
   flow.read_at = batch->full ? now : now + options.poll_busy;
   flow.dry = batch->rows == 0;
-  if (flow.dry) FindWell(flow);
+  if (flow.dry && publication.waiting() == 0) FindWell(flow);
   flow.round.read += batch->rows;
   if (batch->rows > 0) probe.Read(batch->rows);
   if (const auto again = publication.Accept(batch->rows)) reader.GoBackTo(*again);

@@ -21,6 +21,7 @@ struct Settler::State {
   const OutboxStore& store;
   const OutboxLease& lease;
   std::unique_ptr<mysql::MysqlConnection> connection;  // the thread's own
+  std::chrono::steady_clock::time_point used_at{};
 
   std::mutex mutex;
   std::condition_variable_any changed;
@@ -32,13 +33,17 @@ struct Settler::State {
 };
 
 Result<std::size_t> Settler::State::Settle() {
-  if (!IsUsable(connection.get())) {
+  // The server hangs up on a session that is silent for a lease, and what stands between may not pass that on: then the
+  // first statement would wait for an answer that never comes.
+  const bool stale = std::chrono::steady_clock::now() - used_at > lease.duration() / 2;
+  if (stale || !IsUsable(connection.get())) {
     connection.reset();
     auto opened = OpenSourceSession(database, lease.duration());
     if (!opened) return std::unexpected(opened.error());
     connection = std::move(*opened);
   }
   auto deleted = store.Settle(*connection, lease, epoch, outcome.settlement);
+  used_at = std::chrono::steady_clock::now();
   if (deleted) PassFailpoint(Failpoint::kRelayAfterCommit);
   return deleted;
 }

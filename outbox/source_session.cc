@@ -8,6 +8,8 @@
 namespace outrider::outbox {
 namespace {
 
+constexpr std::chrono::seconds kShortestPatience{5};
+
 std::int64_t WholeSeconds(std::chrono::milliseconds duration) {
   return std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(duration).count());
 }
@@ -16,7 +18,10 @@ std::int64_t WholeSeconds(std::chrono::milliseconds duration) {
 
 Result<std::unique_ptr<mysql::MysqlConnection>> OpenSourceSession(const mysql::MysqlOptions& database,
                                                                   std::chrono::milliseconds lease) {
-  auto opened = mysql::MysqlConnection::Open(database);
+  mysql::MysqlOptions options = database;
+  options.io_timeout =
+      std::min(options.io_timeout, std::max(kShortestPatience, std::chrono::ceil<std::chrono::seconds>(lease)));
+  auto opened = mysql::MysqlConnection::Open(options);
   if (!opened) return opened;
   const std::string settings = fmt::format("SET SESSION wait_timeout = {}, innodb_lock_wait_timeout = {}",
                                            WholeSeconds(lease), WholeSeconds(lease / 3));

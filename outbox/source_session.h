@@ -11,7 +11,8 @@
 namespace outrider::outbox {
 
 // A relay that is paused inside its transaction keeps the lease's row locked. The server hangs up on such a session
-// within a lease, and it waits for a lock no longer than a third of one, so a take-over isn't held up.
+// within a lease, and it waits for a lock no longer than a third of one, so a take-over isn't held up. An answer is
+// waited for no longer than a lease, or 5 s where a lease is shorter.
 Result<std::unique_ptr<mysql::MysqlConnection>> OpenSourceSession(const mysql::MysqlOptions& database,
                                                                   std::chrono::milliseconds lease);
 
