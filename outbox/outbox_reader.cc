@@ -94,10 +94,13 @@ Result<OutboxReader::Batch> OutboxReader::Read(mysql::MysqlConnection& connectio
   highest_ = std::max(highest_, place_);
   place_is_row_ = true;
   if (again) {
-    const auto end = tail_.begin() + static_cast<std::ptrdiff_t>(tail->rows);
-    const auto taken =
-        std::stable_partition(tail_.begin(), end, [&](const OutboxRow& row) { return !under_way.contains(row.seq); });
-    tail->rows = static_cast<std::size_t>(taken - tail_.begin());
+    std::size_t taken = 0;
+    for (std::size_t i = 0; i < tail->rows; ++i) {
+      if (under_way.contains(tail_[i].seq)) continue;
+      if (i != taken) std::swap(tail_[taken], tail_[i]);
+      ++taken;
+    }
+    tail->rows = taken;
   }
   if (late == 0) {
     std::swap(rows, tail_);
