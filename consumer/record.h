@@ -65,6 +65,9 @@ struct Change {
   std::uint32_t version = 0;
   DeliveryStatus from = DeliveryStatus::kPending;
   DeliveryStatus to = DeliveryStatus::kPending;
+  // The claim that the record must be under; empty: any. A claim whose commit may not have happened needs it: the
+  // version that it would have made may be somebody else's claim.
+  std::string claim;
   std::string ordering_hash;
   bool is_private = false;
   bool was_uncertain = false;

@@ -283,11 +283,12 @@ Result<void> RecordScan::KeepOrder(std::vector<Candidate>& candidates) {
 }
 
 // The claim's commit may or may not have happened: given back either way, once the database tells.
-void RecordScan::Return(const Candidate& candidate) {
+void RecordScan::Return(const Candidate& candidate, std::string_view token) {
   Record record = candidate.record;
   record.status = DeliveryStatus::kSending;
   ++record.version;
   Change change = MakeChange(record, DeliveryEvent::kHeld, kRecordReturned);
+  change.claim = token;
   change.due_in = microseconds{0};
   change.give_attempt_back = true;
   writer_.Add(std::move(change));
@@ -337,7 +338,7 @@ Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts
     if (!found) {
       for (const Candidate& candidate : candidates) {
         give_place_back(candidate);
-        Return(candidate);
+        Return(candidate, token);
       }
       return std::unexpected(found.error());
     }

@@ -99,7 +99,7 @@ class RecordScan final {
   std::optional<Change> EndOrMove(Candidate& candidate) const;
   Result<void> KeepOrder(std::vector<Candidate>& candidates);
   Result<void> Claim(std::vector<Candidate> candidates, Counts& counts);
-  void Return(const Candidate& candidate);
+  void Return(const Candidate& candidate, std::string_view token);
   void Soon(const Time& at) { next_look_ = std::min(next_look_, at); }
 
   const Options options_;

@@ -69,7 +69,8 @@ constexpr std::string_view kWrite =
     "SET utf8mb4 PATH "
     "'$[11]', "
     "provider VARCHAR(32) CHARACTER SET utf8mb4 PATH '$[12]', message_id VARCHAR(128) CHARACTER SET utf8mb4 PATH "
-    "'$[13]', log_id VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[14]')) AS k "
+    "'$[13]', log_id VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[14]', claim VARCHAR(64) CHARACTER "
+    "SET utf8mb4 PATH '$[15]')) AS k "
     "STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.id "
     "SET r.status = k.to_status, r.reason = NULLIF(k.reason, ''), r.version = r.version + 1, "
     "r.due_at = CASE WHEN k.due_us >= 0 THEN NOW(6) + INTERVAL LEAST(k.due_us, TIMESTAMPDIFF(MICROSECOND, NOW(6), "
@@ -82,7 +83,7 @@ constexpr std::string_view kWrite =
     "r.provider_message_id = IF(k.answered = 1, NULLIF(k.message_id, ''), r.provider_message_id), "
     "r.provider_log_id = IF(k.answered = 1, NULLIF(k.log_id, ''), r.provider_log_id), "
     "r.sent_at = IF(k.to_status = 'sent', NOW(6), r.sent_at), r.updated_at = NOW(6) "
-    "WHERE r.version = k.version AND r.status = k.from_status";
+    "WHERE r.version = k.version AND r.status = k.from_status AND (k.claim = '' OR r.lease_owner = k.claim)";
 // By primary key.
 constexpr std::string_view kForget =
     "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT UNSIGNED PATH '$')) AS k "
@@ -107,7 +108,7 @@ constexpr std::string_view kWriteAttempts =
     "'$[12]')) AS k STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.record_id";
 // By primary key, and the attempts' (record_id, attempt_no).
 constexpr std::string_view kCompare =
-    "SELECT k.place, r.version, r.status, a.verdict "
+    "SELECT k.place, r.version, r.status, a.verdict, r.lease_owner "
     "FROM JSON_TABLE(?, '$[*]' COLUMNS (place INT PATH '$[0]', id BIGINT UNSIGNED PATH '$[1]', attempt_no INT PATH "
     "'$[2]')) AS k STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.id "
     "LEFT JOIN notification_attempts AS a ON a.record_id = k.id AND a.attempt_no = k.attempt_no";
@@ -274,8 +275,8 @@ Result<std::size_t> RecordStore::Write(mysql::MysqlConnection& connection, std::
                        change.due_in ? std::max<std::int64_t>(change.due_in->count(), 0) : -1,
                        Cut(change.parked_by, 64), change.give_attempt_back ? 1 : 0, change.uncertain ? 1 : 0,
                        static_cast<int>(change.held), change.writes_answer ? 1 : 0, Cut(change.last_error, 2000),
-                       Cut(change.provider, 32), Cut(change.provider_message_id, 128),
-                       Cut(change.provider_log_id, 128)});
+                       Cut(change.provider, 32), Cut(change.provider_message_id, 128), Cut(change.provider_log_id, 128),
+                       Cut(change.claim, 64)});
     if (change.ends() && change.is_private) forgotten.push_back(change.id);
     if (!change.attempt) continue;
     const AttemptRow& row = *change.attempt;
@@ -315,7 +316,8 @@ Result<std::vector<RecordStore::Standing>> RecordStore::Compare(mysql::MysqlConn
     const std::size_t place = row.Unsigned(0);
     const Change& change = changes[place];
     const std::uint64_t version = row.Unsigned(1);
-    if (version == change.version && row.Text(2) == ToString(change.from)) {
+    const bool is_claims = change.claim.empty() || row.TextOr(4, "") == change.claim;
+    if (version == change.version && row.Text(2) == ToString(change.from) && is_claims) {
       standings[place] = Standing::kAsRead;
     } else if (change.attempt ? row.TextOr(3, "") == change.attempt->verdict
                               : version == change.version + 1 && row.Text(2) == ToString(change.to)) {
