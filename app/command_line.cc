@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "app/bench.h"
 #include "app/commands.h"
 #include "app/config.h"
 #include "app/run.h"
@@ -57,6 +58,10 @@ struct CommandLine {
   CLI::App* list = app.add_subcommand("ls", "List notifications, newest first");
   ListOptions list_options;
 
+  CLI::App* bench = app.add_subcommand("bench", "Measure this installation beside its floor");
+  CLI::App* bench_relay = bench->add_subcommand("relay", "Drain, latency and idle cost of the relay");
+  BenchRelayOptions bench_options;
+
   CLI::App* verify = app.add_subcommand("verify", "Compare what was relayed, ingested and recorded");
 
   CLI::App* failpoints = app.add_subcommand("failpoints", "Where tests can break this program on purpose");
@@ -76,6 +81,8 @@ struct CommandLine {
     migrate->require_subcommand(1);
     config->require_subcommand(1);
     AddSend();
+    bench->require_subcommand(1);
+    AddBenchRelay();
     show->add_option("key", key, "Its dedupe key")->required();
     list->add_option("--status", list_options.status, "Only this status");
     list->add_option("--limit", list_options.limit, "How many")->check(CLI::Range(1, 1000));
@@ -102,6 +109,18 @@ struct CommandLine {
       file->excludes(name);
     }
     send->add_option("--wait", wait, "Wait for its end, at most this long, for example 45s")->check(CheckWait);
+  }
+
+  void AddBenchRelay() {
+    bench_relay->add_option("--source", bench_options.source, "Whose database (the first source by default)");
+    bench_relay->add_option("--rows", bench_options.rows, "Rows of a drain")->check(CLI::Range(1'000, 10'000'000));
+    bench_relay->add_option("--payload", bench_options.payload_bytes, "Bytes of a payload")
+        ->check(CLI::Range(20, 1'000'000));
+    bench_relay->add_option("--repeats", bench_options.repeats, "Drains; the median is told")
+        ->check(CLI::Range(1, 100));
+    bench_relay->add_option("--rates", bench_options.rates, "Rows per second at which latency is measured")
+        ->delimiter(',')
+        ->check(CLI::Range(1, 100'000));
   }
 
   OutputFormat format() const { return output == "json" ? OutputFormat::kJson : OutputFormat::kTable; }
@@ -171,6 +190,7 @@ int Dispatch(CommandLine& line) {
     return Send(config, line.send_options, line.format());
   }
   if (*line.show) return Show(config, line.key, line.format());
+  if (*line.bench_relay) return BenchRelay(config, line.bench_options, line.format());
   if (*line.verify) return Verify(config, line.format());
   if (*line.list) return List(config, line.list_options, line.format());
   return Run(line, reading);

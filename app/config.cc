@@ -172,9 +172,11 @@ void ReadTimes(ConfigSection& root, Config& config) {
   delivery.Hours("max_age", config.delivery.max_age, hours{1}, hours{24 * 365});
   delivery.Hours("dedupe_memory", config.delivery.dedupe_memory, hours{1}, hours{24 * 3650});
   delivery.Int("max_in_flight", config.delivery.max_in_flight, 1, 10'000);
-  if (config.delivery.call_deadline >= config.delivery.lease) {
+  // The claim's own commit, and a margin, are inside the lease too: without room for them nothing would ever be sent.
+  if (config.delivery.call_deadline > config.delivery.lease * 3 / 4) {
     delivery.Fault("call_deadline",
-                   fmt::format("({}) must be shorter than delivery.lease ({}): a call may not outlive its claim",
+                   fmt::format("({}) must be at most three quarters of delivery.lease ({}): a call may not outlive its "
+                               "claim",
                                FormatDuration(config.delivery.call_deadline), FormatDuration(config.delivery.lease)));
   }
   delivery.End();

@@ -46,7 +46,7 @@ struct Config {
 
   struct Relay {
     std::chrono::milliseconds lease{10'000};
-    int batch_rows = 500;
+    int batch_rows = 2'000;
     friend bool operator==(const Relay&, const Relay&) = default;
   } relay;
   struct Delivery {

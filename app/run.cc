@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <ctime>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -19,6 +21,8 @@
 namespace outrider::app {
 namespace {
 
+// After the grace: for what is left to be written, on a database that answers.
+constexpr std::chrono::seconds kAfterGrace{5};
 constexpr std::chrono::seconds kLook{1};  // between looks at the configuration's files, and at a database that is away
 
 sigset_t Signals(std::initializer_list<int> numbers) {
@@ -113,6 +117,16 @@ int RunSidecar(const ConfigInput& input, const ConfigReading& reading, const std
     log.Warn("run.aborted", {{"why", "a second signal came; claims in flight are left to their leases"}});
     _exit(kExitFailed);
   }).detach();
+  // A database that doesn't answer may hold threads for as long as its time-outs.
+  std::jthread watchdog([&log, limit = config.grace + kAfterGrace](const std::stop_token& stopped) {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    if (wake.wait_for(lock, stopped, limit, [&] { return stopped.stop_requested(); })) return;
+    if (stopped.stop_requested()) return;
+    log.Warn("run.aborted", {{"why", "the grace is over; claims in flight are left to their leases"}});
+    _exit(kExitFailed);
+  });
   sidecar.Stop();
   log.Info("run.stopped");
   return kExitOk;

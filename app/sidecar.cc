@@ -36,6 +36,8 @@ namespace {
 // Claims and recoveries, the settlement writer, one ingest for each source or the group, and one to spare.
 constexpr std::size_t kSpareConnections = 4;
 constexpr std::chrono::milliseconds kWatchPause{1000};
+constexpr std::chrono::seconds kLeastPatience{2};
+constexpr std::chrono::seconds kWatchPatience{5};  // with a database that doesn't answer
 
 std::string OwnerName() {
   std::string host(256, '\0');
@@ -51,6 +53,12 @@ bool SleepFor(std::chrono::milliseconds wait, std::stop_token stop) {
   std::unique_lock lock(mutex);
   wake.wait_for(lock, stop, wait, [] { return false; });
   return !stop.stop_requested();
+}
+
+mysql::MysqlOptions WithPatience(mysql::MysqlOptions database, std::chrono::milliseconds patience) {
+  database.io_timeout =
+      std::min(database.io_timeout, std::max(std::chrono::ceil<std::chrono::seconds>(patience), kLeastPatience));
+  return database;
 }
 
 std::string CantBeUsed(const mysql::MysqlOptions& database, const Error& error) {
@@ -105,6 +113,7 @@ struct Sidecar::State {
   std::unique_ptr<consumer::KafkaIngest> kafka_ingest;
   std::jthread delivery_thread;
   std::jthread ingest_thread;
+  std::shared_ptr<outbox::SourceShare> share = std::make_shared<outbox::SourceShare>();
   std::vector<std::unique_ptr<RelayUnit>> relays;
   std::unique_ptr<mysql::MysqlConnection> database;  // the watch's own
   bool records_found = false;
@@ -125,9 +134,7 @@ Result<void> Sidecar::State::StartServer() {
 
 void Sidecar::State::BuildConsumer() {
   // A connection that hangs must be given up while there is still time to settle over another one.
-  mysql::MysqlOptions pool_options = config.database;
-  pool_options.io_timeout = std::clamp(std::chrono::duration_cast<std::chrono::seconds>(config.delivery.lease / 4),
-                                       std::chrono::seconds{2}, pool_options.io_timeout);
+  mysql::MysqlOptions pool_options = WithPatience(config.database, config.delivery.lease / 4);
   // A process that stands still inside a transaction must not keep others from its keys and records.
   pool_options.hang_up_after =
       std::max(std::chrono::duration_cast<std::chrono::seconds>(config.delivery.lease / 2), std::chrono::seconds{5});
@@ -163,9 +170,11 @@ Result<void> Sidecar::State::BuildRelay(const SourceConfig& source) {
   }
   outbox::RelayOptions options;
   options.source = source.name;
-  options.database = source.database;
+  // Who hears nothing for a lease doesn't lead any more.
+  options.database = WithPatience(source.database, config.relay.lease);
   options.table = source.table;
   options.owner = owner;
+  options.share = share;
   options.lease = config.relay.lease;
   options.batch_rows = static_cast<std::size_t>(config.relay.batch_rows);
   unit->relay = std::make_unique<outbox::Relay>(options, *unit->sink, clock, *unit->probe, health, log);
@@ -177,7 +186,7 @@ Result<void> Sidecar::State::BuildRelay(const SourceConfig& source) {
 std::string Sidecar::State::FindRecordTables() {
   if (database == nullptr || !database->healthy() || !database->Ping()) {
     database.reset();
-    auto opened = mysql::MysqlConnection::Open(config.database);
+    auto opened = mysql::MysqlConnection::Open(WithPatience(config.database, kWatchPatience));
     if (!opened) return CantBeUsed(config.database, opened.error());
     database = std::move(*opened);
   }
@@ -190,7 +199,7 @@ std::string Sidecar::State::FindRecordTables() {
 
 std::string Sidecar::State::FindOutbox(RelayUnit& unit) {
   if (unit.tables_found) return "";
-  auto opened = mysql::MysqlConnection::Open(unit.source.database);
+  auto opened = mysql::MysqlConnection::Open(WithPatience(unit.source.database, kWatchPatience));
   if (!opened) return CantBeUsed(unit.source.database, opened.error());
   const auto missing = outbox::MissingTables(**opened, unit.source.table);
   if (!missing) return CantBeUsed(unit.source.database, missing.error());
@@ -290,7 +299,11 @@ void Sidecar::Stop() {
   };
   state.watch.request_stop();
   for (const auto& unit : state.relays) unit->thread.request_stop();
-  end(state.watch);
+  end(state.watch);  // it may be starting the consumer
+  // All at once, because each may be waiting for a database that doesn't answer; what ingest still stores is durable,
+  // and delivered by whoever comes next.
+  state.ingest_thread.request_stop();
+  state.delivery_thread.request_stop();
   for (const auto& unit : state.relays) end(unit->thread);
   state.relays.clear();
   end(state.ingest_thread);

@@ -52,7 +52,7 @@ class AttemptRunner final {
   AttemptRunner(const AttemptRunner&) = delete;
   AttemptRunner& operator=(const AttemptRunner&) = delete;
 
-  // REQUIRES: a place of the channel's limit was taken for it.
+  // REQUIRES: a place of the channel's limit was taken for it, unless its outcome is known.
   void Start(Claimed claimed, SettlementWriter& writer);
   // From now on nothing that hasn't left yet leaves.
   void Close() { closed_ = true; }

@@ -2,6 +2,6 @@
 
 namespace outrider::outbox {
 
-std::string TopicOf(const OutboxRow& row) { return "outbox.event." + row.aggregatetype; }
+std::string TopicOf(const OutboxRow& row) { return std::string(kTopicPrefix) + row.aggregatetype; }
 
 }  // namespace outrider::outbox

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/result.h"
@@ -36,7 +37,7 @@ struct PublishReport {
     kNotStored,  // not there, or unknown: submit again
     kPoison,     // can never be published: move it aside
   } kind = Kind::kNotStored;
-  std::string topic;
+  std::string_view topic;  // the sink's own, and valid as long as it lives
   std::int32_t partition = 0;
   std::int64_t offset = 0;
   std::string problem;  // for the last two
@@ -56,6 +57,7 @@ class EventSink {
   virtual std::string trouble() const = 0;
 };
 
+inline constexpr std::string_view kTopicPrefix = "outbox.event.";
 // "outbox.event.<aggregatetype>"
 std::string TopicOf(const OutboxRow& row);
 

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <functional>
 #include <string_view>
-#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "platform/kafka/producer.h"
@@ -17,6 +19,11 @@ constexpr std::size_t kMaxTopicLength = 249;
 bool IsTopicCharacter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
 }
+
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
 
 Result<void> CheckTopic(const OutboxRow& row, std::string_view topic) {
   if (row.aggregatetype.empty()) return Fail(ErrorCode::kInvalid, "aggregatetype is empty, so the row has no topic");
@@ -63,7 +70,9 @@ struct KafkaSink::State {
 
   const kafka::KafkaOptions options;
   std::unique_ptr<kafka::KafkaProducer> producer;
-  std::unordered_map<std::uint64_t, std::string> topics;  // of what is outstanding, by seq
+  // Outlive the producers that report them.
+  std::unordered_set<std::string, TextHash, std::equal_to<>> topics;
+  std::string topic;  // of the row in Submit(), for its memory
   std::vector<kafka::DeliveryReport> deliveries;
   std::string rebuild_trouble;
 };
@@ -78,21 +87,20 @@ KafkaSink::KafkaSink(std::unique_ptr<State> state) : state_(std::move(state)) {}
 KafkaSink::~KafkaSink() = default;
 
 Result<void> KafkaSink::Submit(const OutboxRow& row) {
-  std::string topic = TopicOf(row);
+  std::string& topic = state_->topic;
+  topic.assign(kTopicPrefix).append(row.aggregatetype);
   if (auto legal = CheckTopic(row, topic); !legal) return legal;
   if (!state_->producer || state_->producer->fatal_error()) {
     return Fail(ErrorCode::kUnavailable,
                 fmt::format("the Kafka producer is being rebuilt: {}", state_->rebuild_trouble));
   }
   const std::string created_at = FormatRfc3339(row.created_at);
-  std::vector<std::pair<std::string_view, std::string_view>> headers = {
-      {"id", row.id}, {"eventType", row.type}, {"createdAt", created_at}};
-  if (row.traceparent) headers.emplace_back("traceparent", *row.traceparent);
-  if (row.tracestate) headers.emplace_back("tracestate", *row.tracestate);
-  auto produced = state_->producer->Produce({topic, row.aggregateid, row.payload, headers, row.seq});
-  if (!produced) return produced;
-  state_->topics.insert_or_assign(row.seq, std::move(topic));
-  return {};
+  std::array<std::pair<std::string_view, std::string_view>, 5> headers = {
+      {{"id", row.id}, {"eventType", row.type}, {"createdAt", created_at}}};
+  std::size_t count = 3;
+  if (row.traceparent) headers[count++] = {"traceparent", *row.traceparent};
+  if (row.tracestate) headers[count++] = {"tracestate", *row.tracestate};
+  return state_->producer->Produce({topic, row.aggregateid, row.payload, {headers.data(), count}, row.seq});
 }
 
 void KafkaSink::Poll(std::chrono::milliseconds wait, std::vector<PublishReport>& reports) {
@@ -103,7 +111,9 @@ void KafkaSink::Poll(std::chrono::milliseconds wait, std::vector<PublishReport>&
   for (const kafka::DeliveryReport& delivery : state_->deliveries) {
     PublishReport& report = reports.emplace_back();
     report.seq = delivery.tag;
-    if (auto topic = state_->topics.extract(delivery.tag)) report.topic = std::move(topic.mapped());
+    auto topic = state_->topics.find(delivery.topic);
+    if (topic == state_->topics.end()) topic = state_->topics.emplace(delivery.topic).first;
+    report.topic = *topic;
     if (delivery.kind == kafka::DeliveryReport::Kind::kAcked) {
       report.kind = PublishReport::Kind::kStored;
       report.partition = delivery.partition;

@@ -24,6 +24,16 @@ constexpr std::string_view kRenew =
 constexpr std::string_view kRelease =
     "UPDATE outbox_leases SET expires_at = NOW(6) WHERE source = ? AND owner = ? AND epoch = ?";
 
+// By the primary key of outbox_replicas (source, owner), or the part of it that is the source's.
+constexpr std::string_view kStandBy =
+    "INSERT INTO outbox_replicas (source, owner, leads, seen_at) VALUES (?, ?, ?, NOW(6)) "
+    "ON DUPLICATE KEY UPDATE leads = VALUES(leads), seen_at = VALUES(seen_at)";
+constexpr std::string_view kStandAside =
+    "DELETE FROM outbox_replicas WHERE source = ? AND (owner = ? OR seen_at < NOW(6) - INTERVAL 1 DAY)";
+constexpr std::string_view kFewest =
+    "SELECT MIN(leads) FROM outbox_replicas WHERE source = ? AND owner <> ? AND seen_at > NOW(6) - INTERVAL ? "
+    "MICROSECOND";
+
 std::int64_t Microseconds(std::chrono::milliseconds duration) {
   return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
 }
@@ -68,6 +78,27 @@ Result<void> OutboxLease::Release(mysql::MysqlConnection& connection, std::uint6
   auto released = connection.Execute(kRelease, {std::string_view(source_), std::string_view(owner_), epoch});
   if (!released) return std::unexpected(released.error());
   return {};
+}
+
+Result<void> OutboxLease::StandBy(mysql::MysqlConnection& connection, std::uint64_t leads) const {
+  auto said = connection.Execute(kStandBy, {std::string_view(source_), std::string_view(owner_), leads});
+  if (!said) return std::unexpected(said.error());
+  return {};
+}
+
+Result<void> OutboxLease::StandAside(mysql::MysqlConnection& connection) const {
+  auto gone = connection.Execute(kStandAside, {std::string_view(source_), std::string_view(owner_)});
+  if (!gone) return std::unexpected(gone.error());
+  return {};
+}
+
+Result<std::optional<std::uint64_t>> OutboxLease::FewestOfStandBys(mysql::MysqlConnection& connection) const {
+  auto found =
+      connection.Execute(kFewest, {std::string_view(source_), std::string_view(owner_), Microseconds(duration_)});
+  if (!found) return std::unexpected(found.error());
+  const mysql::Row& row = found->rows.front();
+  if (row.IsNull(0)) return std::optional<std::uint64_t>();
+  return std::optional(row.Unsigned(0));
 }
 
 }  // namespace outrider::outbox

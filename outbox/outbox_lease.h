@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "model/result.h"
@@ -31,6 +32,13 @@ class OutboxLease final {
   Result<void> Renew(mysql::MysqlConnection& connection, std::uint64_t epoch) const;
   // Lets it expire now. Says nothing when it was lost already.
   Result<void> Release(mysql::MysqlConnection& connection, std::uint64_t epoch) const;
+
+  // Says that this replica stands by for the source and how many sources it leads.
+  Result<void> StandBy(mysql::MysqlConnection& connection, std::uint64_t leads) const;
+  // It doesn't any more, and neither does who hasn't said so for a day.
+  Result<void> StandAside(mysql::MysqlConnection& connection) const;
+  // Of the others that said so within the duration, the fewest that one leads; nothing when nobody stands by.
+  Result<std::optional<std::uint64_t>> FewestOfStandBys(mysql::MysqlConnection& connection) const;
 
   std::chrono::milliseconds duration() const { return duration_; }
 

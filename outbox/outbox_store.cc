@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -14,12 +15,25 @@
 namespace outrider::outbox {
 namespace {
 
-// {0} is the outbox table, quoted. Served by its primary key (seq), in order, without a sort; READ COMMITTED and no
-// locks. Payloads above the first parameter stay on the server: a batch is bounded in bytes before it is in memory.
-constexpr std::string_view kRead =
-    "SELECT seq, id, aggregatetype, aggregateid, type, OCTET_LENGTH(payload), "
-    "IF(OCTET_LENGTH(payload) <= ?, payload, NULL), traceparent, tracestate, created_at "
-    "FROM {0} ORDER BY seq LIMIT ?";
+// {0} is the outbox table, quoted. A range of its primary key (seq), in order, without a sort; READ COMMITTED and no
+// locks. Payloads above the first parameter stay on the server, so that one read doesn't carry what its batch won't
+// take. A table that others made may hold NULL and longer texts where ours can't; a row of that kind must stop nobody.
+constexpr std::string_view kColumns =
+    "SELECT seq, COALESCE(id, ''), COALESCE(aggregatetype, ''), COALESCE(aggregateid, ''), COALESCE(type, ''), "
+    "COALESCE(OCTET_LENGTH(payload), 0), IF(payload IS NULL, '', IF(OCTET_LENGTH(payload) <= ?, payload, NULL)), "
+    "traceparent, tracestate, COALESCE(created_at, NOW(6)) FROM {0} ";
+constexpr std::string_view kReadAfter = "WHERE seq > ? ORDER BY seq LIMIT ?";
+// Ranges of the primary key. {0} here: kRange, several times; as many as it takes up to the next power of four, so that
+// few texts are prepared.
+constexpr std::string_view kReadRanges = "FORCE INDEX (PRIMARY) WHERE {0} ORDER BY seq LIMIT ?";
+constexpr std::string_view kRange = "seq BETWEEN ? AND ?";
+// A range of the primary key. For `seq` alone MySQL would go through the whole of a table that it takes for small:
+// hence created_at, here and below.
+constexpr std::string_view kFindRows =
+    "SELECT seq, created_at FROM {0} FORCE INDEX (PRIMARY) WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?";
+// A range of the primary key. Under READ COMMITTED it locks no gap, and where there is no row it leaves no lock.
+constexpr std::string_view kIsEmpty =
+    "SELECT seq, created_at FROM {0} FORCE INDEX (PRIMARY) WHERE seq BETWEEN ? AND ? LIMIT 1 FOR UPDATE NOWAIT";
 // By primary key, one key of the list after another.
 constexpr std::string_view kReadPayloads =
     "SELECT o.seq, o.payload FROM JSON_TABLE(?, '$[*]' COLUMNS (seq BIGINT UNSIGNED PATH '$')) AS k "
@@ -36,90 +50,153 @@ constexpr std::string_view kCopyToDead =
     "INSERT INTO outbox_dead (source, seq, event_id, aggregatetype, aggregateid, type, payload, traceparent, "
     "tracestate, "
     "created_at, reason, detail) "
-    "SELECT ?, seq, id, aggregatetype, aggregateid, type, payload, traceparent, tracestate, created_at, ?, ? "
-    "FROM {0} WHERE seq = ?";
+    "SELECT ?, seq, LEFT(COALESCE(id, ''), 36), LEFT(COALESCE(aggregatetype, ''), 64), LEFT(COALESCE(aggregateid, ''), "
+    "191), LEFT(COALESCE(type, ''), 128), COALESCE(payload, ''), LEFT(traceparent, 64), LEFT(tracestate, 512), "
+    "COALESCE(created_at, NOW(6)), ?, ? FROM {0} WHERE seq = ?";
 // An append. {0}: rows of placeholders.
 constexpr std::string_view kWriteLedger =
     "INSERT INTO outbox_ledger (source, epoch, topic, partition_no, highest_offset, row_count) VALUES {0}";
-// The head of the primary key, at most kBacklogCap rows.
+// A range of the primary key, at most kBacklogCap rows.
 constexpr std::string_view kProbe =
-    "SELECT COUNT(*), MIN(created_at), NOW(6) FROM (SELECT created_at FROM {0} ORDER BY seq LIMIT {1}) AS head";
+    "SELECT COUNT(*), MIN(created_at), NOW(6) FROM (SELECT created_at FROM {0} WHERE seq > ? ORDER BY seq LIMIT {1}) "
+    "AS "
+    "head";
 
 constexpr std::size_t kMaxDetail = 2000;
 constexpr std::size_t kMaxReason = 64;
 constexpr std::size_t kRowOverhead = 256;  // a row's strings and map entries, roughly
+constexpr std::size_t kInlineBytes = 16 << 10;
+constexpr std::size_t kKeptCapacity = 64 << 10;  // of a row that is used again
 constexpr std::size_t kKeysPerStatement = 5000;
 constexpr std::size_t kLedgerRowsPerStatement = 64;
 
 std::string KeyList(std::span<const std::uint64_t> keys) { return fmt::format("[{}]", fmt::join(keys, ",")); }
 
-std::optional<std::string> OptionalText(mysql::Row& row, std::size_t column) {
-  if (row.IsNull(column)) return std::nullopt;
-  return row.TakeText(column);
+void AssignOptional(std::optional<std::string>& text, const mysql::RowView& row, std::size_t column) {
+  if (row.IsNull(column)) {
+    text.reset();
+  } else if (text) {
+    text->assign(row.Text(column));
+  } else {
+    text.emplace(row.Text(column));
+  }
 }
+
+// Into the strings that are there already: after the first batches nothing is allocated any more.
+void Assign(OutboxRow& taken, const mysql::RowView& row) {
+  taken.seq = row.Unsigned(0);
+  taken.id.assign(row.Text(1));
+  taken.aggregatetype.assign(row.Text(2));
+  taken.aggregateid.assign(row.Text(3));
+  taken.type.assign(row.Text(4));
+  if (taken.payload.capacity() > kKeptCapacity) std::string().swap(taken.payload);
+  if (!row.IsNull(6)) taken.payload.assign(row.Text(6));
+  AssignOptional(taken.traceparent, row, 7);
+  AssignOptional(taken.tracestate, row, 8);
+  taken.created_at = row.Time(9);
+}
+
+// A server that was told not to wait (MySQL 3572, MariaDB 1205).
+bool IsLocked(const Error& error) { return error.native_code == 3572 || error.native_code == 1205; }
 
 }  // namespace
 
 OutboxStore::OutboxStore(std::string source, std::string_view table) : source_(std::move(source)) {
   const std::string quoted = mysql::QuoteIdentifier(table);
-  read_ = fmt::format(kRead, quoted);
+  read_after_ = fmt::format(kColumns, quoted) + std::string(kReadAfter);
+  read_ranges_ = fmt::format(kColumns, quoted);
+  find_rows_ = fmt::format(kFindRows, quoted);
+  is_empty_ = fmt::format(kIsEmpty, quoted);
   read_payloads_ = fmt::format(kReadPayloads, quoted);
   delete_ = fmt::format(kDelete, quoted);
   copy_to_dead_ = fmt::format(kCopyToDead, quoted);
   probe_ = fmt::format(kProbe, quoted, kBacklogCap);
 }
 
-Result<std::vector<OutboxRow>> OutboxStore::Read(mysql::MysqlConnection& connection, std::size_t max_rows,
-                                                 std::size_t max_bytes) const {
-  const std::size_t inline_bytes = max_bytes / std::max<std::size_t>(max_rows, 1);
-  auto found = connection.Execute(read_, {std::uint64_t{inline_bytes}, std::uint64_t{max_rows}});
-  if (!found) return std::unexpected(found.error());
+Result<OutboxStore::Reading> OutboxStore::ReadAfter(mysql::MysqlConnection& connection, std::uint64_t seq,
+                                                    std::size_t max_rows, std::size_t max_bytes,
+                                                    std::vector<OutboxRow>& rows) const {
+  const std::array<mysql::Param, 3> params = {std::uint64_t{kInlineBytes}, seq, std::uint64_t{max_rows}};
+  return Read(connection, read_after_, params, max_bytes, rows);
+}
 
-  std::vector<OutboxRow> rows;
+Result<OutboxStore::Reading> OutboxStore::ReadRanges(mysql::MysqlConnection& connection, std::span<const Range> ranges,
+                                                     std::size_t max_rows, std::size_t max_bytes,
+                                                     std::vector<OutboxRow>& rows) const {
+  std::size_t places = 1;
+  while (places < ranges.size()) places *= 4;
+  std::vector<mysql::Param> params = {std::uint64_t{kInlineBytes}};
+  std::string wanted;
+  for (std::size_t i = 0; i < places; ++i) {
+    const Range& range = ranges[std::min(i, ranges.size() - 1)];
+    params.insert(params.end(), {range.first, range.last});
+    wanted.append(i == 0 ? "" : " OR ").append(kRange);
+  }
+  params.emplace_back(std::uint64_t{max_rows});
+  return Read(connection, read_ranges_ + fmt::format(kReadRanges, wanted), params, max_bytes, rows);
+}
+
+Result<OutboxStore::Reading> OutboxStore::Read(mysql::MysqlConnection& connection, std::string_view sql,
+                                               std::span<const mysql::Param> params, std::size_t max_bytes,
+                                               std::vector<OutboxRow>& rows) const {
+  Reading reading;
   std::vector<std::uint64_t> large;
-  rows.reserve(found->rows.size());
   std::size_t bytes = 0;
-  for (mysql::Row& row : found->rows) {
-    const std::size_t payload_bytes = row.Unsigned(5);
-    bytes += payload_bytes + kRowOverhead;
-    if (bytes > max_bytes && !rows.empty()) break;
-    OutboxRow& taken = rows.emplace_back();
-    taken.seq = row.Unsigned(0);
-    taken.id = row.TakeText(1);
-    taken.aggregatetype = row.TakeText(2);
-    taken.aggregateid = row.TakeText(3);
-    taken.type = row.TakeText(4);
-    if (row.IsNull(6)) {
-      large.push_back(taken.seq);
-    } else {
-      taken.payload = row.TakeText(6);
+  auto read = connection.ForEach(sql, params, [&](const mysql::RowView& row) {
+    if (reading.cut) return;
+    bytes += row.Unsigned(5) + kRowOverhead;
+    if (bytes > max_bytes && reading.rows > 0) {
+      reading.cut = true;
+      return;
     }
-    taken.traceparent = OptionalText(row, 7);
-    taken.tracestate = OptionalText(row, 8);
-    taken.created_at = row.Time(9);
-  }
+    if (reading.rows == rows.size()) rows.emplace_back();
+    OutboxRow& taken = rows[reading.rows++];
+    Assign(taken, row);
+    if (row.IsNull(6)) large.push_back(taken.seq);
+  });
+  if (!read) return std::unexpected(read.error());
   if (!large.empty()) {
-    if (auto fetched = FetchLargePayloads(connection, rows, large); !fetched) return std::unexpected(fetched.error());
+    auto fetched = FetchLargePayloads(connection, rows, reading.rows, large);
+    if (!fetched) return std::unexpected(fetched.error());
   }
-  return rows;
+  return reading;
 }
 
 Result<void> OutboxStore::FetchLargePayloads(mysql::MysqlConnection& connection, std::vector<OutboxRow>& rows,
-                                             const std::vector<std::uint64_t>& seqs) const {
+                                             std::size_t& count, const std::vector<std::uint64_t>& seqs) const {
   const std::string keys = KeyList(seqs);
   auto found = connection.Execute(read_payloads_, {std::string_view(keys)});
   if (!found) return std::unexpected(found.error());
   std::unordered_map<std::uint64_t, std::string> payloads;
   for (mysql::Row& row : found->rows) payloads.emplace(row.Unsigned(0), row.TakeText(1));
   // A person may have deleted one meanwhile; it then isn't published.
-  std::erase_if(rows, [&](const OutboxRow& row) {
-    return std::binary_search(seqs.begin(), seqs.end(), row.seq) && !payloads.contains(row.seq);
-  });
-  for (OutboxRow& row : rows) {
-    if (const auto payload = payloads.find(row.seq); payload != payloads.end())
-      row.payload = std::move(payload->second);
+  const auto end =
+      std::remove_if(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(count), [&](const auto& row) {
+        return std::binary_search(seqs.begin(), seqs.end(), row.seq) && !payloads.contains(row.seq);
+      });
+  count = static_cast<std::size_t>(end - rows.begin());
+  for (std::size_t i = 0; i < count; ++i) {
+    if (const auto payload = payloads.find(rows[i].seq); payload != payloads.end()) {
+      rows[i].payload = std::move(payload->second);
+    }
   }
   return {};
+}
+
+Result<std::vector<std::uint64_t>> OutboxStore::FindRows(mysql::MysqlConnection& connection, const Range& range,
+                                                         std::size_t max_rows) const {
+  std::vector<std::uint64_t> seqs;
+  auto found = connection.ForEach(find_rows_, {range.first, range.last, std::uint64_t{max_rows}},
+                                  [&](const mysql::RowView& row) { seqs.push_back(row.Unsigned(0)); });
+  if (!found) return std::unexpected(found.error());
+  return seqs;
+}
+
+Result<bool> OutboxStore::IsEmpty(mysql::MysqlConnection& connection, const Range& range) const {
+  auto found = connection.Execute(is_empty_, {range.first, range.last});
+  if (found) return found->rows.empty();
+  if (IsLocked(found.error())) return false;
+  return std::unexpected(found.error());
 }
 
 Result<std::size_t> OutboxStore::Settle(mysql::MysqlConnection& connection, const OutboxLease& lease,
@@ -183,8 +260,8 @@ Result<void> OutboxStore::WriteLedger(mysql::MysqlConnection& connection, std::u
   return {};
 }
 
-Result<Backlog> OutboxStore::ProbeBacklog(mysql::MysqlConnection& connection) const {
-  auto found = connection.Execute(probe_);
+Result<Backlog> OutboxStore::ProbeBacklog(mysql::MysqlConnection& connection, std::uint64_t seq) const {
+  auto found = connection.Execute(probe_, {seq});
   if (!found) return std::unexpected(found.error());
   const mysql::Row& row = found->rows.front();
   return Backlog{row.Unsigned(0), row.OptionalTime(1), row.Time(2)};

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,10 +52,27 @@ class OutboxStore final {
  public:
   OutboxStore(std::string source, std::string_view table);
 
-  // The rows with the lowest seq, in its order: at most `max_rows`, and no more bytes than `max_bytes` unless a single
-  // row is larger.
-  Result<std::vector<OutboxRow>> Read(mysql::MysqlConnection& connection, std::size_t max_rows,
-                                      std::size_t max_bytes) const;
+  // Rows in the order of seq, into `rows`, which grows but never shrinks: its rows' memory is used again. At most
+  // `max_rows`, and no more bytes than `max_bytes` unless a single row is larger.
+  struct Reading {
+    std::size_t rows = 0;  // the first of `rows`
+    bool cut = false;      // one more would have been too many bytes
+  };
+  Result<Reading> ReadAfter(mysql::MysqlConnection& connection, std::uint64_t seq, std::size_t max_rows,
+                            std::size_t max_bytes, std::vector<OutboxRow>& rows) const;
+  // Those of the ranges, both ends included. REQUIRES: ascending, without overlaps, 1 to kMaxRanges of them.
+  struct Range {
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+  };
+  static constexpr std::size_t kMaxRanges = 256;
+  Result<Reading> ReadRanges(mysql::MysqlConnection& connection, std::span<const Range> ranges, std::size_t max_rows,
+                             std::size_t max_bytes, std::vector<OutboxRow>& rows) const;
+  // The numbers of the committed rows there, the lowest first, at most `max_rows`.
+  Result<std::vector<std::uint64_t>> FindRows(mysql::MysqlConnection& connection, const Range& range,
+                                              std::size_t max_rows) const;
+  // Whether no row is there, committed or not. Waits for nobody: a row that a transaction holds counts as one.
+  Result<bool> IsEmpty(mysql::MysqlConnection& connection, const Range& range) const;
 
   // In one transaction: renews the lease, writes the ledger, copies dead rows to outbox_dead, deletes exactly the rows
   // named. Gives the number of rows deleted. kConflict: the lease has another epoch. kUnknown: the commit's answer was
@@ -62,18 +80,24 @@ class OutboxStore final {
   Result<std::size_t> Settle(mysql::MysqlConnection& connection, const OutboxLease& lease, std::uint64_t epoch,
                              const Settlement& settlement) const;
 
-  Result<Backlog> ProbeBacklog(mysql::MysqlConnection& connection) const;
+  // Of the rows behind `seq`, at most kBacklogCap of them.
+  Result<Backlog> ProbeBacklog(mysql::MysqlConnection& connection, std::uint64_t seq = 0) const;
 
  private:
   Result<std::size_t> SettleInside(mysql::MysqlConnection& connection, const OutboxLease& lease, std::uint64_t epoch,
                                    const Settlement& settlement) const;
   Result<void> WriteLedger(mysql::MysqlConnection& connection, std::uint64_t epoch,
                            const std::vector<LedgerEntry>& ledger) const;
-  Result<void> FetchLargePayloads(mysql::MysqlConnection& connection, std::vector<OutboxRow>& rows,
+  Result<Reading> Read(mysql::MysqlConnection& connection, std::string_view sql, std::span<const mysql::Param> params,
+                       std::size_t max_bytes, std::vector<OutboxRow>& rows) const;
+  Result<void> FetchLargePayloads(mysql::MysqlConnection& connection, std::vector<OutboxRow>& rows, std::size_t& count,
                                   const std::vector<std::uint64_t>& seqs) const;
 
   std::string source_;
-  std::string read_;
+  std::string read_after_;
+  std::string read_ranges_;  // without its ranges
+  std::string find_rows_;
+  std::string is_empty_;
   std::string read_payloads_;
   std::string delete_;
   std::string copy_to_dead_;

@@ -4,16 +4,20 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <map>
+#include <limits>
 #include <mutex>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "outbox/outbox_lease.h"
+#include "outbox/leadership.h"
+#include "outbox/outbox_reader.h"
 #include "outbox/outbox_store.h"
+#include "outbox/publication.h"
+#include "outbox/relay_voice.h"
 #include "outbox/schema.h"
+#include "outbox/settler.h"
+#include "outbox/source_session.h"
 #include "platform/failpoint/failpoint.h"
 
 namespace outrider::outbox {
@@ -24,9 +28,10 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr milliseconds kPollSink{100};
+constexpr milliseconds kLookAtSettler{3};  // while something else is waited for
 constexpr milliseconds kStalledAfter{5'000};
-constexpr milliseconds kRepeatComplaint{60'000};
 constexpr milliseconds kProbeInterval{5'000};
+constexpr int kProbeShare = 20;
 constexpr milliseconds kRetryRenewal{500};
 // On stop: how long acknowledgements that are on their way are waited for, and then reports of what was given up.
 constexpr milliseconds kStopGrace{1'000};
@@ -34,14 +39,15 @@ constexpr milliseconds kStopDeadline{5'000};
 constexpr milliseconds kFirstBackOff{100};
 constexpr milliseconds kMaxBackOff{5'000};
 constexpr milliseconds kBusyFor{2'000};
-constexpr milliseconds kLongestStandBy{1'000};
+constexpr milliseconds kLongestStandBy{500};
+// Rows read and not yet deleted. The sink's queue bounds their bytes.
+constexpr std::size_t kMaxUnderWay = 20'000;
+constexpr std::size_t kRowsPerSettlement = 4'000;
+constexpr milliseconds kSettleDelay{20};  // for the company of later acknowledgements
+constexpr std::size_t kRowsAmongSuspects = 64;
 
 constexpr int kNoSuchTable = 1146;
 constexpr int kNoSuchColumn = 1054;
-
-std::int64_t WholeSeconds(milliseconds duration) {
-  return std::max<std::int64_t>(1, std::chrono::ceil<seconds>(duration).count());
-}
 
 std::string Join(const std::vector<std::string>& sentences) {
   std::string joined;
@@ -49,13 +55,28 @@ std::string Join(const std::vector<std::string>& sentences) {
   return joined;
 }
 
-// What became of one batch.
-struct Publication {
-  Settlement settlement;
-  bool lost_lease = false;
-  bool failed = false;  // something wasn't stored
-  std::string problem;
-};
+// False when it was stopped.
+bool Pause(std::stop_token stop, milliseconds duration) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  never.wait_for(lock, stop, duration, [] { return false; });
+  return !stop.stop_requested();
+}
+
+void Append(Settlement& settlement, Settlement more) {
+  settlement.stored.insert(settlement.stored.end(), more.stored.begin(), more.stored.end());
+  std::move(more.ledger.begin(), more.ledger.end(), std::back_inserter(settlement.ledger));
+  std::move(more.dead.begin(), more.dead.end(), std::back_inserter(settlement.dead));
+}
+
+std::optional<std::uint64_t> LowestOf(const Settlement& settlement) {
+  std::optional<std::uint64_t> lowest;
+  const auto look = [&](std::uint64_t seq) { lowest = std::min(lowest.value_or(seq), seq); };
+  for (const std::uint64_t seq : settlement.stored) look(seq);
+  for (const DeadRow& dead : settlement.dead) look(dead.seq);
+  return lowest;
+}
 
 }  // namespace
 
@@ -68,30 +89,46 @@ struct Relay::State {
         probe(relay_probe),
         health(relay_health),
         log(relay_log),
-        part("relay " + options.source),
-        lease(options.source, options.owner, options.lease),
-        store(options.source, options.table) {}
+        voice(options.source, clock, health, log),
+        store(options.source, options.table),
+        leadership(options.source, options.owner, options.lease, *options.share, clock, probe, log),
+        reader(store, clock),
+        publication(sink, probe, clock),
+        settler(options.database, store, leadership.lease()) {}
 
-  Result<Round> Turn(std::stop_token stop);
+  // One turn of RunOnce() or Run(): how far it goes, and how far it has come.
+  struct Flow {
+    std::stop_token stop;
+    std::size_t reads_left = 0;
+    Round round;
+    std::optional<Error> error;  // ends it: nothing more is read
+    bool retrying = false;       // what an earlier turn couldn't delete
+    bool dry = false;            // the last read gave nothing
+    bool well = false;           // rows flow, or there are none
+    SteadyTime read_at{};        // when the next read is due
+    SteadyTime renew_after{};
+    SteadyTime moved_at{};
+    SteadyTime settling_since{};
+    std::optional<SteadyTime> stopped_at;
+  };
+
+  Result<Round> Turn(std::stop_token stop, std::size_t reads);
   Result<void> Connect();
   Error Explain(Error error);
   Result<void> Lead();
-  Result<void> Look();
-  Result<void> RenewIfDue();
-  void StepDown(std::string_view why);
-  void LoseLease();
-  void GiveBack();
   Result<void> ProbeBacklogIfDue();
-
-  Publication Publish(const std::vector<OutboxRow>& rows, std::stop_token stop);
-  Result<void> Settle(Settlement settlement, Round& round);
-
-  void Say(bool delivers, std::string words);
-  void Complain(const std::string& problem);
-  void AllIsWell();
-  // False when it was stopped.
-  bool Pause(std::stop_token stop, milliseconds duration);
+  void GiveBack();
+  std::string Words() const;
   milliseconds LoopSilence() const;
+
+  void Pump(Flow& flow);
+  bool MayRead(const Flow& flow) const;
+  void Read(Flow& flow);
+  void TakeSettled(Flow& flow, milliseconds wait);
+  void SettleIfDue(Flow& flow);
+  void KeepLease(Flow& flow);
+  void Wait(Flow& flow);
+  void FindWell(Flow& flow);
 
   const RelayOptions options;
   EventSink& sink;
@@ -99,66 +136,24 @@ struct Relay::State {
   RelayProbe& probe;
   Health& health;
   Log& log;
-  const std::string part;
-  const OutboxLease lease;
+  RelayVoice voice;
   const OutboxStore store;
+  Leadership leadership;
+  OutboxReader reader;
+  Publication publication;
+  Settler settler;
 
   std::unique_ptr<mysql::MysqlConnection> connection;
-  bool leading = false;
-  std::uint64_t epoch = 0;
-  SteadyTime renewed_at{};  // taken before the statement left, so it is never later than the database's own time of it
-  SteadyTime look_at{};     // when a relay that doesn't lead looks at the lease again
+  bool restart = true;  // the reader begins with the lowest row
   SteadyTime probe_at{};
-  std::string leader;  // the other one, as last seen
   // Acknowledged rows whose deletion failed before its commit: tried again before anything is read, so that a database
-  // that is away for a minute doesn't make copies of a whole batch.
+  // that is away for a minute doesn't make copies of all that was under way.
   std::optional<Settlement> unsettled;
-  // Rounds to go with one row each, because the sink called a row of a larger batch poison: it may have meant the
-  // company.
-  std::size_t careful_rounds = 0;
-
-  std::string said;
-  bool said_delivers = false;
-  std::string complaint;
-  SteadyTime complained_at{};
 };
 
-// ---- Health and log ----
-
-void Relay::State::Say(bool delivers, std::string words) {
-  if (words == said && delivers == said_delivers) return;
-  health.SetPart(part, delivers, words);
-  said = std::move(words);
-  said_delivers = delivers;
-}
-
-void Relay::State::Complain(const std::string& problem) {
-  Say(false, "waits: " + problem);
-  const SteadyTime now = clock.SteadyNow();
-  const bool first = complaint.empty();
-  const bool changed = problem != complaint && now - complained_at > kMaxBackOff;
-  if (!first && !changed && now - complained_at < kRepeatComplaint) return;
-  log.Warn("relay.waits", {{"source", options.source}, {"why", problem}});
-  complaint = problem;
-  complained_at = now;
-}
-
-void Relay::State::AllIsWell() {
-  if (!complaint.empty()) log.Info("relay.resumes", {{"source", options.source}});
-  complaint.clear();
-  if (leading) {
-    Say(true, fmt::format("leads with epoch {}", epoch));
-  } else if (!leader.empty()) {
-    Say(true, fmt::format("stands by: {} leads", leader));
-  }
-}
-
-bool Relay::State::Pause(std::stop_token stop, milliseconds duration) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, stop, duration, [] { return false; });
-  return !stop.stop_requested();
+std::string Relay::State::Words() const {
+  if (leadership.leading()) return fmt::format("leads with epoch {}", leadership.epoch());
+  return leadership.leader().empty() ? "" : fmt::format("stands by: {} leads", leadership.leader());
 }
 
 milliseconds Relay::State::LoopSilence() const {
@@ -168,25 +163,22 @@ milliseconds Relay::State::LoopSilence() const {
 // ---- Database ----
 
 Result<void> Relay::State::Connect() {
-  if (connection && connection->healthy() && !connection->read_only() && !connection->HasNews()) return {};
+  if (IsUsable(connection.get())) return {};
   connection.reset();
-  auto opened = mysql::MysqlConnection::Open(options.database);
+  auto opened = OpenSourceSession(options.database, options.lease);
   if (!opened) return std::unexpected(opened.error());
-  // A relay that is paused inside its transaction keeps the lease row locked. The server hangs up on it within a lease,
-  // and nobody waits longer for a lock than that, so the take-over isn't held up.
-  const std::string settings = fmt::format("SET SESSION wait_timeout = {}, innodb_lock_wait_timeout = {}",
-                                           WholeSeconds(options.lease), WholeSeconds(options.lease / 3));
-  if (auto set = (*opened)->ExecuteScript(settings); !set) return set;
   auto missing = MissingTables(**opened, options.table);
   if (!missing) return std::unexpected(missing.error());
   if (!missing->empty()) return Fail(ErrorCode::kInvalid, Join(*missing));
   connection = std::move(*opened);
+  // Another server may be the primary now, with other rows.
+  restart = true;
   return {};
 }
 
 Error Relay::State::Explain(Error error) {
-  if (connection && connection->healthy() &&
-      (error.native_code == kNoSuchTable || error.native_code == kNoSuchColumn)) {
+  const bool structure = error.native_code == kNoSuchTable || error.native_code == kNoSuchColumn;
+  if (structure && IsUsable(connection.get())) {
     auto missing = MissingTables(*connection, options.table);
     if (missing && !missing->empty()) error.message = Join(*missing);
   }
@@ -196,289 +188,263 @@ Error Relay::State::Explain(Error error) {
 Result<void> Relay::State::ProbeBacklogIfDue() {
   const SteadyTime now = clock.SteadyNow();
   if (now < probe_at) return {};
-  auto backlog = store.ProbeBacklog(*connection);
+  // What a leader has deleted lies below its place, perhaps unpurged, and needn't be counted through.
+  std::uint64_t below = 0;
+  if (leadership.leading() && !restart) {
+    below = reader.place();
+    for (const auto& [seq, created_at] : publication.under_way()) below = std::min(below, seq - 1);
+  }
+  auto backlog = store.ProbeBacklog(*connection, below);
   if (!backlog) return std::unexpected(backlog.error());
   probe.Backlog(backlog->rows, backlog->oldest, backlog->probed_at);
-  probe_at = now + kProbeInterval;
+  const SteadyTime end = clock.SteadyNow();
+  probe_at = end + std::max<SteadyTime::duration>(kProbeInterval, (end - now) * kProbeShare);
   return {};
 }
 
-// ---- Lease ----
-
-Result<void> Relay::State::Lead() { return leading ? RenewIfDue() : Look(); }
-
-Result<void> Relay::State::Look() {
-  const SteadyTime now = clock.SteadyNow();
-  if (now < look_at) return {};
-  auto holder = lease.Acquire(*connection);
-  if (!holder) return std::unexpected(holder.error());
-  if (!holder->mine) {
-    const auto remaining = std::chrono::ceil<milliseconds>(holder->remaining);
-    look_at = now + std::clamp(remaining, milliseconds{1}, options.lease / 3);
-    if (leader != holder->owner && !holder->owner.empty()) {
-      leader = holder->owner;
-      log.Info("relay.stands_by", {{"source", options.source}, {"leader", leader}, {"epoch", holder->epoch}});
-    }
-    return {};
-  }
-  // With any other epoch somebody led in between, who read and deleted those rows himself.
-  if (holder->epoch != epoch + 1) unsettled.reset();
-  leading = true;
-  epoch = holder->epoch;
-  renewed_at = now;
-  leader.clear();
-  careful_rounds = 0;
-  probe.Leading(true);
-  probe.TookOver();
-  log.Info("relay.leads", {{"source", options.source}, {"epoch", epoch}});
+Result<void> Relay::State::Lead() {
+  leadership.StepDownWhenOver();
+  if (leadership.leading()) return leadership.RenewIfDue(*connection);
+  auto look = leadership.TakeIfFree(*connection);
+  if (!look) return std::unexpected(look.error());
+  if (*look == Leadership::Look::kNothingNew) return {};
+  restart = true;
+  // Whoever led in between read and deleted those rows himself.
+  if (*look == Leadership::Look::kTookOverFromSomebody) unsettled.reset();
+  if (!unsettled) publication.Clear();
   return {};
-}
-
-Result<void> Relay::State::RenewIfDue() {
-  const SteadyTime now = clock.SteadyNow();
-  if (now - renewed_at < options.lease / 3) return {};
-  auto renewed = lease.Renew(*connection, epoch);
-  if (renewed) {
-    renewed_at = now;
-  } else if (renewed.error().code == ErrorCode::kConflict) {
-    LoseLease();
-    return {};
-  }
-  return renewed;
-}
-
-void Relay::State::StepDown(std::string_view why) {
-  leading = false;
-  look_at = {};
-  probe.Leading(false);
-  log.Warn("relay.steps_down", {{"source", options.source}, {"epoch", epoch}, {"why", why}});
-}
-
-void Relay::State::LoseLease() {
-  probe.LostLease();
-  unsettled.reset();
-  StepDown("another relay has taken over");
 }
 
 void Relay::State::GiveBack() {
-  if (!leading) return;
-  leading = false;
-  probe.Leading(false);
-  if (!connection || !connection->healthy()) return;
-  if (lease.Release(*connection, epoch)) {
-    log.Info("relay.gives_back", {{"source", options.source}, {"epoch", epoch}});
-  }
+  if (connection && connection->healthy()) leadership.GiveBack(*connection);
 }
 
-// ---- One batch ----
+// ---- The flow ----
 
+// Reading, publishing and deleting overlap: rows are read while reports of earlier ones are on their way, and the
+// settler deletes what was reported meanwhile. No transaction is open here.
+//
 // Order. The producer behind the sink is idempotent and never gives a record up by itself, so within a partition the
 // log holds a prefix of what was submitted: a row is stored only if every earlier row of its key is, even where the
 // earlier one's report says "unknown" because it was given up in flight. So a stored row behind one that isn't reported
 // stored may be deleted: the first occurrence of the earlier one stands before it in the log, and what is published
-// again is a copy. Everything else of the batch is given up at the first failure and nothing is submitted until each
-// report has come, so that the next read starts from the first row whose place isn't known.
-Publication Relay::State::Publish(const std::vector<OutboxRow>& rows, std::stop_token stop) {
-  Publication outcome;
-  std::unordered_map<std::uint64_t, const OutboxRow*> waiting;
-  std::map<std::pair<std::string, std::int32_t>, LedgerEntry> ledger;
-  std::map<std::string, std::size_t, std::less<>> published;
-  std::vector<PublishReport> reports;
-  SteadyTime moved_at = clock.SteadyNow();
-  std::optional<SteadyTime> stopped_at;
-  std::optional<SteadyTime> abandoned_at;
-  SteadyTime renew_after{};
-  bool stalled = false;
-
-  const auto abandon = [&](std::string problem) {
-    outcome.failed = true;
-    if (outcome.problem.empty()) outcome.problem = std::move(problem);
-    if (abandoned_at) return;
-    abandoned_at = clock.SteadyNow();
-    sink.Abandon();
-  };
-
-  const auto take = [&](PublishReport& report) {
-    const auto found = waiting.find(report.seq);
-    if (found == waiting.end()) return;
-    const OutboxRow& row = *found->second;
-    waiting.erase(found);
-    switch (report.kind) {
-      case PublishReport::Kind::kStored: {
-        outcome.settlement.stored.push_back(row.seq);
-        probe.InsertToPublish(clock.Now() - row.created_at);
-        ++published[report.topic];
-        LedgerEntry& entry = ledger[{report.topic, report.partition}];
-        entry.highest_offset = entry.rows == 0 ? report.offset : std::max(entry.highest_offset, report.offset);
-        ++entry.rows;
-        return;
-      }
-      case PublishReport::Kind::kPoison:
-        if (rows.size() == 1) {
-          probe.PublishFailed("poison");
-          outcome.settlement.dead.push_back({row.seq, "refused_by_broker", std::move(report.problem)});
-        } else {
-          careful_rounds = rows.size();
-          abandon("a row was refused, so the batch goes again row by row: " + report.problem);
-        }
-        return;
-      case PublishReport::Kind::kNotStored:
-        probe.PublishFailed(abandoned_at ? "abandoned" : "unavailable");
-        abandon(report.problem.empty() ? "a row was not stored" : report.problem);
-        return;
+// again is a copy. Everything else is given up at the first failure, and nothing is read until each report has come and
+// what is stored is deleted; then reading goes back to the first row whose place isn't known.
+void Relay::State::Pump(Flow& flow) {
+  publication.Begin();
+  flow.moved_at = clock.SteadyNow();
+  if (unsettled) {
+    flow.settling_since = clock.SteadyNow();
+    flow.retrying = true;
+    settler.Start(std::move(*unsettled), leadership.epoch());
+    unsettled.reset();
+  }
+  while (true) {
+    TakeSettled(flow, milliseconds{0});
+    if (flow.stop.stop_requested() && !flow.stopped_at) {
+      flow.stopped_at = clock.SteadyNow();
+      publication.DropUnsubmitted();
     }
-  };
-
-  // The lease, while the sink works. It may fail for a while; at half the lease without renewal the batch is given up.
-  const auto keep_lease = [&] {
-    const SteadyTime now = clock.SteadyNow();
-    if (!leading || now < renew_after || now - renewed_at < options.lease / 3) return;
-    auto kept = Connect();
-    if (kept) kept = RenewIfDue();
-    if (!leading) {
-      outcome.lost_lease = true;
-      abandon("another relay has taken over");
-    } else if (!kept) {
-      renew_after = now + std::min(kRetryRenewal, options.lease / 10);
-      if (now - renewed_at >= options.lease / 2) abandon("the lease can't be renewed: " + kept.error().message);
-    }
-  };
-
-  const auto tend = [&] {
-    reports.clear();
-    const SteadyTime before = clock.SteadyNow();
-    const milliseconds wait = std::min(kPollSink, std::max(options.lease / 10, milliseconds{1}));
-    sink.Poll(wait, reports);
-    for (PublishReport& report : reports) take(report);
-
-    const SteadyTime now = clock.SteadyNow();
-    if (!reports.empty()) {
-      moved_at = now;
-    } else if (const auto spent = std::chrono::floor<milliseconds>(now - before); spent < wait) {
-      Pause(stopped_at ? std::stop_token{} : stop, wait - spent);
-    }
-    if (now - moved_at > kStalledAfter) {
-      const std::string trouble = sink.trouble();
-      Say(false, fmt::format("waits: {} for {} s", trouble.empty() ? "no report from the sink" : trouble,
-                             std::chrono::floor<seconds>(now - moved_at).count()));
-      if (!stalled || now - complained_at > kRepeatComplaint) {
-        log.Warn("relay.waits", {{"source", options.source},
-                                 {"why", trouble.empty() ? "no report from the sink" : trouble},
-                                 {"rows", waiting.size()}});
-        complained_at = now;
-        complaint = "the sink";
-      }
-      stalled = true;
-    }
-    if (stop.stop_requested() && !stopped_at) stopped_at = now;
-    if (stopped_at && now - *stopped_at > kStopGrace) abandon("stopped");
-    keep_lease();
+    if (flow.stopped_at && clock.SteadyNow() - *flow.stopped_at > kStopGrace) publication.Abandon("stopped");
+    if (MayRead(flow) && clock.SteadyNow() >= flow.read_at) Read(flow);
+    publication.Submit();
+    SettleIfDue(flow);
+    const bool quiet = publication.all_submitted() && publication.waiting() == 0 && publication.settlement().empty() &&
+                       !settler.busy();
+    if (quiet && (flow.dry || !MayRead(flow))) return;
+    if (flow.stopped_at && clock.SteadyNow() - *flow.stopped_at > kStopDeadline) return;
+    KeepLease(flow);
+    Wait(flow);
     // A sink that owes reports after it was told to give up is broken: let the watchdog see it.
-    if (!abandoned_at) health.Beat(part);
-  };
-
-  for (const OutboxRow& row : rows) {
-    bool submitted = false;
-    while (!submitted && !abandoned_at && !stopped_at) {
-      auto taken = sink.Submit(row);
-      if (taken) {
-        waiting.emplace(row.seq, &row);
-        submitted = true;
-        PassFailpoint(Failpoint::kRelayAfterProduce);
-      } else if (taken.error().code == ErrorCode::kInvalid) {
-        probe.PublishFailed("poison");
-        outcome.settlement.dead.push_back({row.seq, "cannot_be_published", taken.error().message});
-        submitted = true;
-      } else {
-        tend();
-      }
-    }
-    if (abandoned_at || stopped_at) break;
+    if (!publication.abandoned()) health.Beat(voice.part());
   }
-  while (!waiting.empty()) {
-    if (stopped_at && clock.SteadyNow() - *stopped_at > kStopDeadline) break;
-    tend();
-  }
-
-  for (auto& [place, entry] : ledger) {
-    entry.topic = place.first;
-    entry.partition = place.second;
-    outcome.settlement.ledger.push_back(std::move(entry));
-  }
-  for (const auto& [topic, count] : published) probe.Published(topic, count);
-  return outcome;
 }
 
-Result<void> Relay::State::Settle(Settlement settlement, Round& round) {
+bool Relay::State::MayRead(const Flow& flow) const {
+  return flow.reads_left > 0 && !flow.error && !flow.retrying && !flow.stopped_at && leadership.leading() &&
+         !leadership.hands_over() && !publication.abandoned() && !publication.wants_quiet() &&
+         publication.all_submitted() && publication.under_way().size() < kMaxUnderWay;
+}
+
+void Relay::State::Read(Flow& flow) {
   const SteadyTime now = clock.SteadyNow();
-  auto deleted = Result<std::size_t>{0};
-  if (auto connected = Connect(); !connected) {
-    deleted = std::unexpected(connected.error());
-  } else {
-    deleted = store.Settle(*connection, lease, epoch, settlement);
+  if (restart) {
+    // What is under way would be read a second time.
+    if (!publication.under_way().empty()) return;
+    reader.Restart();
+    restart = false;
   }
-  if (!deleted) {
-    if (deleted.error().code == ErrorCode::kConflict) {
-      LoseLease();
-      return {};
+  --flow.reads_left;
+  const std::size_t rows =
+      publication.has_suspects() ? std::min(options.batch_rows, kRowsAmongSuspects) : options.batch_rows;
+  auto batch = reader.Read(*connection, rows, options.batch_bytes, publication.under_way(), publication.batch());
+  if (batch && batch->rows > 0) {
+    if (auto failed = PassFailpoint(Failpoint::kRelayAfterRead)) {
+      for (std::size_t i = 0; i < batch->rows; ++i) reader.GoBackTo(publication.batch()[i].seq);
+      batch = std::unexpected(*failed);
+    }
+  }
+  if (!batch) {
+    flow.error = batch.error();
+    return;
+  }
+  flow.read_at = batch->full ? now : now + options.poll_busy;
+  flow.dry = batch->rows == 0;
+  if (flow.dry && publication.waiting() == 0) FindWell(flow);
+  flow.round.read += batch->rows;
+  if (batch->rows > 0) probe.Read(batch->rows);
+  if (const auto again = publication.Accept(batch->rows)) reader.GoBackTo(*again);
+  if (auto searched = reader.Search(*connection, publication.under_way()); !searched) flow.error = searched.error();
+  if (auto probed = ProbeBacklogIfDue(); !probed) flow.error = probed.error();
+  if (auto compared = leadership.CompareIfDue(*connection); !compared) flow.error = compared.error();
+}
+
+void Relay::State::FindWell(Flow& flow) {
+  if (flow.well) return;
+  flow.well = true;
+  voice.AllIsWell(Words());
+}
+
+void Relay::State::TakeSettled(Flow& flow, milliseconds wait) {
+  auto outcome = settler.Take(wait);
+  if (!outcome) return;
+  flow.retrying = false;
+  const Settlement& settlement = outcome->settlement;
+  if (!outcome->deleted) {
+    const Error& error = outcome->deleted.error();
+    if (error.code == ErrorCode::kConflict) {
+      leadership.Lose();
+      publication.Abandon("another relay has taken over");
+      return;
+    }
+    flow.error = error;
+    if (error.code != ErrorCode::kUnknown) {
+      unsettled = std::move(outcome->settlement);
+      return;
     }
     // After a commit whose answer was lost the rows are gone, and counted, or still there: the next read tells.
-    if (deleted.error().code != ErrorCode::kUnknown) unsettled = std::move(settlement);
-    return std::unexpected(deleted.error());
+    publication.Settled(settlement);
+    if (const auto lowest = LowestOf(settlement)) reader.GoBackTo(*lowest);
+    return;
   }
-  PassFailpoint(Failpoint::kRelayAfterCommit);
-  renewed_at = now;
-  round.deleted += *deleted;
-  round.moved_to_dead += settlement.dead.size();
-  probe.Deleted(*deleted);
+  publication.Settled(settlement);
+  leadership.Renewed(flow.settling_since);
+  flow.round.deleted += *outcome->deleted;
+  flow.round.moved_to_dead += settlement.dead.size();
+  probe.Deleted(*outcome->deleted);
   probe.MovedToDead(settlement.dead.size());
   for (const DeadRow& dead : settlement.dead) {
     log.Warn("relay.row_moved_to_dead",
              {{"source", options.source}, {"seq", dead.seq}, {"reason", dead.reason}, {"detail", dead.detail}});
   }
   const std::size_t expected = settlement.stored.size() + settlement.dead.size();
-  if (*deleted != expected) {
-    log.Warn("relay.rows_were_gone", {{"source", options.source}, {"expected", expected}, {"deleted", *deleted}});
+  if (*outcome->deleted != expected) {
+    log.Warn("relay.rows_were_gone",
+             {{"source", options.source}, {"expected", expected}, {"deleted", *outcome->deleted}});
   }
-  return {};
 }
 
-Result<Relay::Round> Relay::State::Turn(std::stop_token stop) {
-  Round round;
-  if (leading && clock.SteadyNow() - renewed_at >= options.lease) StepDown("the lease ran out without renewal");
-  if (auto connected = Connect(); !connected) return std::unexpected(connected.error());
+void Relay::State::SettleIfDue(Flow& flow) {
+  const Settlement& settlement = publication.settlement();
+  if (settlement.empty() || settler.busy()) return;
+  if (!leadership.leading()) {
+    publication.Settled(publication.TakeSettlement());
+    return;
+  }
+  const SteadyTime now = clock.SteadyNow();
+  const std::size_t rows = settlement.stored.size() + settlement.dead.size();
+  const bool last = publication.waiting() == 0 && publication.all_submitted() && !MayRead(flow);
+  if (!last && rows < kRowsPerSettlement && now - publication.settles_since() < kSettleDelay) return;
+  PassFailpoint(Failpoint::kRelayAfterAck);
+  Settlement taken = publication.TakeSettlement();
+  if (unsettled) {
+    // The database is away: once it is back all of it is deleted at once.
+    Append(*unsettled, std::move(taken));
+    return;
+  }
+  flow.settling_since = now;
+  settler.Start(std::move(taken), leadership.epoch());
+}
+
+// While the settler or the sink works. It may fail for a while; at half the lease without renewal all is given up.
+void Relay::State::KeepLease(Flow& flow) {
+  const SteadyTime now = clock.SteadyNow();
+  if (!leadership.leading() || now < flow.renew_after || !leadership.renewal_due()) return;
+  // The settler's transaction has the lease's row, and prolongs it.
+  if (settler.busy() && now - flow.settling_since < options.lease / 3) return;
+  auto kept = Connect();
+  if (kept) kept = leadership.RenewIfDue(*connection);
+  if (!leadership.leading()) {
+    publication.Abandon("another relay has taken over");
+  } else if (!kept) {
+    flow.renew_after = now + std::min(kRetryRenewal, options.lease / 10);
+    if (leadership.half_gone()) {
+      publication.Abandon("the lease can't be renewed: " + kept.error().message);
+      if (!flow.error) flow.error = kept.error();
+    }
+  }
+}
+
+void Relay::State::Wait(Flow& flow) {
+  const SteadyTime before = clock.SteadyNow();
+  milliseconds wait = std::min(kPollSink, std::max(options.lease / 10, milliseconds{1}));
+  const auto until = [&](SteadyTime time) {
+    wait = std::clamp(std::chrono::ceil<milliseconds>(time - before), milliseconds{0}, wait);
+  };
+  if (MayRead(flow)) until(flow.read_at);
+  if (!publication.settlement().empty() && !settler.busy()) until(publication.settles_since() + kSettleDelay);
+  const bool asks_sink = publication.waiting() > 0 || !publication.all_submitted();
+  if (!asks_sink) {
+    flow.moved_at = before;
+    if (settler.busy()) {
+      TakeSettled(flow, wait);
+    } else if (wait.count() > 0) {
+      Pause(flow.stopped_at ? std::stop_token{} : flow.stop, wait);
+    }
+    return;
+  }
+  if (settler.busy()) wait = std::min(wait, kLookAtSettler);
+  const bool moved = publication.Poll(wait);
+  const SteadyTime now = clock.SteadyNow();
+  if (moved) {
+    flow.moved_at = now;
+    if (publication.stored() > 0 && !publication.abandoned()) FindWell(flow);
+    return;
+  }
+  if (const auto spent = std::chrono::floor<milliseconds>(now - before); spent < wait) {
+    Pause(flow.stopped_at ? std::stop_token{} : flow.stop, wait - spent);
+  }
+  if (now - flow.moved_at > kStalledAfter) {
+    flow.well = false;
+    voice.Stalled(sink.trouble(), std::chrono::floor<milliseconds>(now - flow.moved_at), publication.waiting());
+  }
+}
+
+Result<Relay::Round> Relay::State::Turn(std::stop_token stop, std::size_t reads) {
+  if (auto connected = Connect(); !connected) {
+    leadership.StepDownWhenOver();
+    return std::unexpected(connected.error());
+  }
   if (auto led = Lead(); !led) return std::unexpected(led.error());
   if (auto probed = ProbeBacklogIfDue(); !probed) return std::unexpected(probed.error());
-  round.leading = leading;
-  if (!leading) return round;
-
-  if (unsettled) {
-    Settlement again = std::move(*unsettled);
+  if (auto compared = leadership.CompareIfDue(*connection); !compared) return std::unexpected(compared.error());
+  Flow flow;
+  flow.stop = std::move(stop);
+  flow.reads_left = reads;
+  if (!leadership.leading()) return flow.round;
+  Pump(flow);
+  if (const auto lost = publication.TakeLost()) reader.GoBackTo(*lost);
+  if (leadership.hands_over() && !unsettled) GiveBack();
+  flow.round.leading = leadership.leading();
+  flow.round.published = publication.stored();
+  if (!flow.round.leading) {
     unsettled.reset();
-    if (auto settled = Settle(std::move(again), round); !settled) return std::unexpected(settled.error());
-    round.leading = leading;
-    if (!leading) return round;
+    publication.Clear();
+    return flow.round;
   }
-
-  auto rows = store.Read(*connection, careful_rounds > 0 ? 1 : options.batch_rows, options.batch_bytes);
-  if (!rows) return std::unexpected(rows.error());
-  careful_rounds = rows->empty() || careful_rounds == 0 ? 0 : careful_rounds - 1;
-  round.read = rows->size();
-  if (rows->empty()) return round;
-  probe.Read(rows->size());
-  if (auto failed = PassFailpoint(Failpoint::kRelayAfterRead)) return std::unexpected(*failed);
-
-  Publication outcome = Publish(*rows, stop);
-  round.published = outcome.settlement.stored.size();
-  PassFailpoint(Failpoint::kRelayAfterAck);
-  if (!outcome.lost_lease && !outcome.settlement.empty()) {
-    if (auto settled = Settle(std::move(outcome.settlement), round); !settled) return std::unexpected(settled.error());
-  }
-  round.leading = leading;
-  if (outcome.failed && !outcome.lost_lease && !stop.stop_requested()) {
-    return Fail(ErrorCode::kUnavailable, outcome.problem);
-  }
-  return round;
+  if (flow.error) return std::unexpected(*flow.error);
+  if (publication.abandoned() && !flow.stopped_at) return Fail(ErrorCode::kUnavailable, publication.problem());
+  return flow.round;
 }
 
 // ---- The relay ----
@@ -488,47 +454,49 @@ Relay::Relay(RelayOptions options, EventSink& sink, const Clock& clock, RelayPro
 
 Relay::~Relay() { state_->GiveBack(); }
 
-Result<Relay::Round> Relay::RunOnce(std::stop_token stop) {
-  auto round = state_->Turn(std::move(stop));
+Result<Relay::Round> Relay::RunOnce(std::stop_token stop, std::size_t reads) {
+  auto round = state_->Turn(std::move(stop), reads);
   if (!round) {
     Error error = state_->Explain(std::move(round.error()));
-    state_->Complain(error.message);
+    state_->voice.Complain(error.message);
     return std::unexpected(std::move(error));
   }
-  state_->AllIsWell();
+  state_->voice.AllIsWell(state_->Words());
   return round;
 }
 
 void Relay::Run(std::stop_token stop) {
   State& state = *state_;
-  state.health.AddLoop(state.part, state.LoopSilence());
+  state.health.AddLoop(state.voice.part(), state.LoopSilence());
   milliseconds back_off = kFirstBackOff;
   milliseconds idle = state.options.poll_busy;
   SteadyTime last_row = state.clock.SteadyNow();
   while (!stop.stop_requested()) {
-    const auto round = RunOnce(stop);
-    state.health.Beat(state.part);
+    const auto round = RunOnce(stop, std::numeric_limits<std::size_t>::max());
+    state.health.Beat(state.voice.part());
     const SteadyTime now = state.clock.SteadyNow();
     if (!round) {
-      state.Pause(stop, back_off);
+      Pause(stop, back_off);
       back_off = std::min(back_off * 2, kMaxBackOff);
       continue;
     }
     back_off = kFirstBackOff;
     if (!round->leading) {
-      state.Pause(stop,
-                  std::clamp(std::chrono::ceil<milliseconds>(state.look_at - now), milliseconds{1}, kLongestStandBy));
-    } else if (round->read > 0) {
+      const auto until_look = std::chrono::ceil<milliseconds>(state.leadership.looks_at() - now);
+      Pause(stop, std::clamp(until_look, milliseconds{1}, kLongestStandBy));
+      continue;
+    }
+    if (round->read > 0) {
       last_row = now;
       idle = state.options.poll_busy;
-    } else {
-      if (now - last_row > kBusyFor) idle = std::min(idle + state.options.poll_busy, state.options.poll_idle);
-      state.Pause(stop, idle);
+    } else if (now - last_row > kBusyFor) {
+      idle = std::min(idle + state.options.poll_busy, state.options.poll_idle);
     }
+    Pause(stop, idle);
   }
   state.GiveBack();
-  state.Say(false, "stopped");
-  state.health.RemoveLoop(state.part);
+  state.voice.Say(false, "stopped");
+  state.health.RemoveLoop(state.voice.part());
 }
 
 }  // namespace outrider::outbox

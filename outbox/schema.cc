@@ -13,6 +13,7 @@ std::vector<mysql::NeededTable> NeededTables(std::string_view outbox) {
   return {{outbox,
            {"seq", "id", "aggregatetype", "aggregateid", "type", "payload", "traceparent", "tracestate", "created_at"}},
           {"outbox_leases", {"source", "owner", "epoch", "expires_at"}},
+          {"outbox_replicas", {"source", "owner", "leads", "seen_at"}},
           {"outbox_ledger", {"source", "epoch", "topic", "partition_no", "highest_offset", "row_count", "created_at"}},
           {"outbox_dead",
            {"source", "seq", "event_id", "aggregatetype", "aggregateid", "type", "payload", "traceparent", "tracestate",

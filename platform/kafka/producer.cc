@@ -112,6 +112,7 @@ void KafkaProducer::State::Take(const rd_kafka_message_t& message) {
   DeliveryReport& report = reports->emplace_back();
   report.tag = reinterpret_cast<std::uintptr_t>(message._private);
   report.kind = KindOf(message);
+  report.topic = rd_kafka_topic_name(message.rkt);
   if (report.kind == DeliveryReport::Kind::kAcked) {
     report.partition = message.partition;
     report.offset = message.offset;

@@ -36,6 +36,7 @@ struct DeliveryReport {
   enum class Kind { kAcked, kNotWritten, kMaybeWritten } kind = Kind::kMaybeWritten;
   std::int32_t partition = -1;  // of kAcked
   std::int64_t offset = -1;
+  std::string_view topic;  // valid as long as the producer
   // For the other two. kInvalid: the broker refused this record, or the batch that it was in, for good (too large).
   Error error{ErrorCode::kUnavailable, ""};
 };

@@ -277,9 +277,12 @@ class BoundParams {
 };
 
 // One row's worth of buffers. Integers and doubles are converted here, exactly; all else comes as text or bytes.
-class BoundRow {
+class BoundRow final : public RowView {
  public:
-  BoundRow(const MYSQL_FIELD* fields, std::size_t count) : binds_(count), columns_(count) {
+  enum class Times { kAsText, kAsNumbers };
+
+  BoundRow(const MYSQL_FIELD* fields, std::size_t count, Times times = Times::kAsText)
+      : binds_(count), columns_(count) {
     for (std::size_t i = 0; i < count; ++i) {
       Column& column = columns_[i];
       MYSQL_BIND& bind = binds_[i];
@@ -305,6 +308,15 @@ class BoundRow {
           bind.buffer = &column.real;
           bind.buffer_length = sizeof column.real;
           break;
+        case MYSQL_TYPE_TIMESTAMP:
+        case MYSQL_TYPE_DATETIME:
+          if (times == Times::kAsNumbers) {
+            bind.buffer_type = MYSQL_TYPE_DATETIME;
+            bind.buffer = &column.time;
+            bind.buffer_length = sizeof column.time;
+            break;
+          }
+          [[fallthrough]];
         default:
           column.text.resize(std::clamp<std::size_t>(fields[i].length, 64, kInlineColumnBytes));
           bind.buffer_type = MYSQL_TYPE_STRING;
@@ -336,9 +348,45 @@ class BoundRow {
     return Row(std::move(values));
   }
 
+  // Before the getters: makes room for values that are longer than any before. False when one can't be read.
+  bool FetchLongValues(MYSQL_STMT* statement) {
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      Column& column = columns_[i];
+      if (column.null || binds_[i].buffer_type != MYSQL_TYPE_STRING || column.length <= column.text.size()) continue;
+      column.long_text.resize(column.length);
+      if (!ReadLong(statement, i, column.long_text)) return false;
+    }
+    return true;
+  }
+
+  bool IsNull(std::size_t i) const override {
+    if (i >= columns_.size()) StopProgram(fmt::format("mysql::RowView: no column {} among {}", i, columns_.size()));
+    return columns_[i].null;
+  }
+  std::uint64_t Unsigned(std::size_t i) const override {
+    const Column& column = Value(i, MYSQL_TYPE_LONGLONG);
+    if (!column.is_unsigned && column.number < 0) {
+      StopProgram(fmt::format("mysql::RowView: column {} is negative", i));
+    }
+    return static_cast<std::uint64_t>(column.number);
+  }
+  std::string_view Text(std::size_t i) const override {
+    const Column& column = Value(i, MYSQL_TYPE_STRING);
+    return {column.length <= column.text.size() ? column.text.data() : column.long_text.data(), column.length};
+  }
+  Timestamp Time(std::size_t i) const override {
+    const MYSQL_TIME& time = Value(i, MYSQL_TYPE_DATETIME).time;
+    const std::chrono::year_month_day day{std::chrono::year(static_cast<int>(time.year)),
+                                          std::chrono::month(time.month), std::chrono::day(time.day)};
+    return std::chrono::sys_days(day) + std::chrono::hours(time.hour) + std::chrono::minutes(time.minute) +
+           std::chrono::seconds(time.second) + std::chrono::microseconds(time.second_part);
+  }
+
  private:
   struct Column {
     std::string text;
+    std::string long_text;
+    MYSQL_TIME time{};
     std::int64_t number = 0;
     double real = 0;
     unsigned long length = 0;  // NOLINT: the client's type
@@ -346,6 +394,14 @@ class BoundRow {
     ClientBool error = 0;
     bool is_unsigned = false;
   };
+
+  const Column& Value(std::size_t i, enum_field_types type) const {
+    if (IsNull(i)) StopProgram(fmt::format("mysql::RowView: column {} is NULL", i));
+    if (binds_[i].buffer_type != type) {
+      StopProgram(fmt::format("mysql::RowView: column {} isn't of the type asked for", i));
+    }
+    return columns_[i];
+  }
 
   static bool ReadLong(MYSQL_STMT* statement, std::size_t column, std::string& value) {
     unsigned long length = 0;  // NOLINT: the client's type
@@ -521,8 +577,11 @@ struct MysqlConnection::State {
     return Failure(code == 0 ? kEmptyAnswer : code, mysql_error(handle), sql, call);
   }
   std::unexpected<Error> Failure(MYSQL_STMT* statement, std::string_view sql, Call call) {
-    const unsigned code = mysql_stmt_errno(statement);
-    return Failure(code == 0 ? kEmptyAnswer : code, mysql_stmt_error(statement), sql, call);
+    // An error in the middle of the rows is told to the connection alone.
+    const bool said = mysql_stmt_errno(statement) != 0;
+    const unsigned code = said ? mysql_stmt_errno(statement) : mysql_errno(handle);
+    const char* const text = said ? mysql_stmt_error(statement) : mysql_error(handle);
+    return Failure(code == 0 ? kEmptyAnswer : code, text, sql, call);
   }
 
   Result<void> Usable() const {
@@ -586,6 +645,56 @@ struct MysqlConnection::State {
     }
   }
 
+  Result<void> FetchEach(MYSQL_STMT* statement, std::string_view sql, Call call,
+                         const std::function<void(const RowView&)>& take) {
+    const Metadata metadata(mysql_stmt_result_metadata(statement));
+    if (!metadata) return {};
+    BoundRow row(mysql_fetch_fields(metadata.get()), mysql_num_fields(metadata.get()), BoundRow::Times::kAsNumbers);
+    if (mysql_stmt_bind_result(statement, row.binds()) != 0) return Failure(statement, sql, call);
+    while (true) {
+      const int status = mysql_stmt_fetch(statement);
+      if (status == MYSQL_NO_DATA) return {};
+      if (status != 0 && status != MYSQL_DATA_TRUNCATED) return Failure(statement, sql, call);
+      if (!row.FetchLongValues(statement)) return Failure(statement, sql, call);
+      take(row);
+    }
+  }
+
+  // Prepares, binds and executes; `fetch` reads what comes.
+  template <class T, class Fetch>
+  Result<T> Run(std::string_view sql, std::span<const Param> params, const Fetch& fetch) {
+    if (auto usable = Usable(); !usable) return std::unexpected(usable.error());
+    BoundParams bound(params);
+    const std::size_t size = sql.size() + bound.bytes() + kPacketOverhead;
+    if (max_packet != 0 && size > max_packet) {
+      // Sent, it would cost the connection and look like an outage.
+      return Fail(ErrorCode::kInvalid,
+                  fmt::format("{}: a statement of {} bytes is more than the server's max_allowed_packet of {} [{}]",
+                              where, size, max_packet, Excerpt(sql)),
+                  kPacketTooLarge);
+    }
+    auto prepared = Prepare(sql);
+    if (!prepared) return std::unexpected(prepared.error());
+    MYSQL_STMT* const statement = *prepared;
+    if (const auto wanted = mysql_stmt_param_count(statement); wanted != params.size()) {
+      return Fail(ErrorCode::kInvalid, fmt::format("{}: {} parameters for {} question marks [{}]", where, params.size(),
+                                                   wanted, Excerpt(sql)));
+    }
+
+    const Call call = CallOf(sql);
+    Result<T> result;
+    if ((!params.empty() && mysql_stmt_bind_param(statement, bound.binds()) != 0) ||
+        mysql_stmt_execute(statement) != 0) {
+      result = Failure(statement, sql, call);
+    } else {
+      result = fetch(statement, call);
+    }
+    if (healthy) mysql_stmt_free_result(statement);
+    // A statement that failed may have lost its place on the server (1243, 1615); preparing again is cheap.
+    if (!result) statements.Erase(sql);
+    return result;
+  }
+
   MysqlOptions options;
   std::string where;
   StatementCache statements;
@@ -644,35 +753,14 @@ Result<std::unique_ptr<MysqlConnection>> MysqlConnection::Open(const MysqlOption
 }
 
 Result<Rows> MysqlConnection::Execute(std::string_view sql, std::span<const Param> params) {
-  if (auto usable = state_->Usable(); !usable) return std::unexpected(usable.error());
-  BoundParams bound(params);
-  const std::size_t size = sql.size() + bound.bytes() + kPacketOverhead;
-  if (state_->max_packet != 0 && size > state_->max_packet) {
-    // Sent, it would cost the connection and look like an outage.
-    return Fail(ErrorCode::kInvalid,
-                fmt::format("{}: a statement of {} bytes is more than the server's max_allowed_packet of {} [{}]",
-                            state_->where, size, state_->max_packet, Excerpt(sql)),
-                kPacketTooLarge);
-  }
-  auto prepared = state_->Prepare(sql);
-  if (!prepared) return std::unexpected(prepared.error());
-  MYSQL_STMT* const statement = *prepared;
-  if (const auto wanted = mysql_stmt_param_count(statement); wanted != params.size()) {
-    return Fail(ErrorCode::kInvalid, fmt::format("{}: {} parameters for {} question marks [{}]", state_->where,
-                                                 params.size(), wanted, Excerpt(sql)));
-  }
+  return state_->Run<Rows>(sql, params,
+                           [&](MYSQL_STMT* statement, Call call) { return state_->Fetch(statement, sql, call); });
+}
 
-  const Call call = state_->CallOf(sql);
-  Result<Rows> rows;
-  if ((!params.empty() && mysql_stmt_bind_param(statement, bound.binds()) != 0) || mysql_stmt_execute(statement) != 0) {
-    rows = state_->Failure(statement, sql, call);
-  } else {
-    rows = state_->Fetch(statement, sql, call);
-  }
-  if (state_->healthy) mysql_stmt_free_result(statement);
-  // A statement that failed may have lost its place on the server (1243, 1615); preparing again is cheap.
-  if (!rows) state_->statements.Erase(sql);
-  return rows;
+Result<void> MysqlConnection::ForEach(std::string_view sql, std::span<const Param> params,
+                                      const std::function<void(const RowView&)>& take) {
+  return state_->Run<void>(
+      sql, params, [&](MYSQL_STMT* statement, Call call) { return state_->FetchEach(statement, sql, call, take); });
 }
 
 Result<void> MysqlConnection::ExecuteScript(std::string_view sql) {

@@ -16,6 +16,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -74,6 +75,19 @@ class Row {
   std::vector<std::optional<std::string>> values_;
 };
 
+// A result row while it is being read: its texts are the connection's and gone with the next row. Getters stop the
+// program as Row's do.
+class RowView {
+ public:
+  virtual bool IsNull(std::size_t column) const = 0;
+  virtual std::uint64_t Unsigned(std::size_t column) const = 0;
+  virtual std::string_view Text(std::size_t column) const = 0;
+  virtual Timestamp Time(std::size_t column) const = 0;
+
+ protected:
+  ~RowView() = default;
+};
+
 struct Rows {
   std::vector<Row> rows;
   std::uint64_t affected = 0;
@@ -95,6 +109,14 @@ class MysqlConnection final {
   Result<Rows> Execute(std::string_view sql, std::initializer_list<Param> params) {
     return Execute(sql, std::span<const Param>(params.begin(), params.size()));
   }
+  // The same, row by row as they arrive: nothing is kept but what `take` keeps. REQUIRES: `take` doesn't use the
+  // connection. After an error some rows may have been taken.
+  Result<void> ForEach(std::string_view sql, std::initializer_list<Param> params,
+                       const std::function<void(const RowView&)>& take) {
+    return ForEach(sql, std::span<const Param>(params.begin(), params.size()), take);
+  }
+  Result<void> ForEach(std::string_view sql, std::span<const Param> params,
+                       const std::function<void(const RowView&)>& take);
   // Text protocol, no parameters: for what can't be prepared (some DDL). Several statements separated by ';' are run in
   // turn, up to the first that fails; results are dropped.
   Result<void> ExecuteScript(std::string_view sql);

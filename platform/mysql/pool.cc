@@ -98,10 +98,17 @@ Result<MysqlPool::Lease> MysqlPool::Acquire(std::chrono::milliseconds wait) {
     if (!doubtful || candidate.connection->Ping()) {
       return Lease(this, std::move(candidate.connection), candidate.generation);
     }
-    candidate.connection.reset();
+    // The others have been idle for longer: one after the other they would cost a time-out each.
+    std::deque<State::Idle> dropped;
+    dropped.push_back(std::move(candidate));
     lock.lock();
-    --state_->open;
-    state_->freed.notify_one();
+    std::ranges::move(state_->idle, std::back_inserter(dropped));
+    state_->idle.clear();
+    state_->open -= dropped.size();
+    state_->freed.notify_all();
+    lock.unlock();
+    dropped.clear();
+    lock.lock();
   }
 
   ++state_->open;

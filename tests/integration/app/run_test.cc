@@ -107,6 +107,22 @@ TEST_F(RunTest, ADatabaseThatIsAwayIsWaitedForAndComesBack) {
   EXPECT_EQ(running->process().Terminate().code, 0);
 }
 
+TEST_F(RunTest, ADatabaseThatStandsStillDoesntHoldUpTheStopForLongerThanTheGrace) {
+  const auto server = testing::DatabaseServer::Start(testing::DatabaseServer::KindFromEnvironment());
+  Installation installation(*server);
+  installation.Configure(Ops() + "grace: 4s\n");
+  const auto running = installation.Run({"--migrate"});
+  ASSERT_TRUE(running->WaitForLog("run.ready")) << running->log();
+  installation.Order("first");
+  ASSERT_TRUE(WaitForState(installation, "first", "sent ")) << running->log();
+  server->Pause();
+  const auto before = std::chrono::steady_clock::now();
+  running->process().Terminate();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds{11}) << running->log();
+  EXPECT_THAT(running->log(), HasSubstr("run.stops"));
+  server->Continue();
+}
+
 TEST_F(RunTest, MigratingAtTheStartWaitsForTheDatabase) {
   const auto server = testing::DatabaseServer::Start(testing::DatabaseServer::KindFromEnvironment());
   Installation installation(*server);

@@ -117,6 +117,28 @@ TEST_F(StoreTest, ReadingClaimingAndWritingGoByThePrimaryKey) {
             400);
 }
 
+// A claim whose commit may not have happened is given back by its token: the version it would have made may be
+// another's.
+TEST_F(StoreTest, WhatIsMeantForOneClaimLeavesAnothersAlone) {
+  const auto records = store_.ReadWaiting(*db_, ids_);
+  std::vector<RecordStore::ClaimKey> keys;
+  std::vector<Change> changes;
+  for (Record record : *records) {
+    keys.push_back({record.id, record.version, ""});
+    record.status = DeliveryStatus::kSending;
+    ++record.version;
+    changes.push_back(MakeChange(record, DeliveryEvent::kHeld, kRecordReturned));
+    changes.back().due_in = microseconds{0};
+    changes.back().claim = "mine";
+  }
+  ASSERT_EQ(*store_.Claim(*db_, keys, "theirs", std::chrono::seconds{60}), 10u);
+  EXPECT_EQ(*store_.Write(*db_, changes), 0u);
+  EXPECT_THAT(*store_.Compare(*db_, changes), ::testing::Each(::testing::Ne(RecordStore::Standing::kAsRead)));
+  for (Change& change : changes) change.claim = "theirs";
+  EXPECT_THAT(*store_.Compare(*db_, changes), ::testing::Each(RecordStore::Standing::kAsRead));
+  EXPECT_EQ(*store_.Write(*db_, changes), 10u);
+}
+
 TEST_F(StoreTest, TheHeadOfAnOrderingKeyIsFoundWithoutItsFollowersAndItsPast) {
   const std::vector<std::string> keys = {std::string(AsBytes(Sha256("k"))), std::string(AsBytes(Sha256("none")))};
   EXPECT_LE(Cost([&] {

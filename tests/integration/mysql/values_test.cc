@@ -2,6 +2,8 @@
 #include <chrono>
 #include <limits>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "tests/integration/mysql/fixture.h"
 
@@ -29,6 +31,37 @@ class MysqlValuesTest : public MysqlTest {
 
   std::unique_ptr<MysqlConnection> connection_ = Connect();
 };
+
+TEST_F(MysqlValuesTest, RowsComeOneByOneAsTheyWereWritten) {
+  const std::string long_text(5'000, 'x');
+  const Timestamp at = ParseSqlTime("2026-11-24 05:11:41.436563").value();
+  for (const std::string_view text : {std::string_view("short"), std::string_view(long_text), std::string_view()}) {
+    Must(*connection_, "INSERT INTO t (u, long_text, at, stamp) VALUES (?, ?, ?, ?)",
+         {std::numeric_limits<std::uint64_t>::max(), text, at, at});
+  }
+  Must(*connection_, "INSERT INTO t (u) VALUES (7)");
+  std::vector<std::string> texts;
+  const auto read = connection_->ForEach("SELECT u, long_text, at, stamp FROM t WHERE id > ? ORDER BY id",
+                                         {std::int64_t{0}}, [&](const RowView& row) {
+                                           if (row.IsNull(1)) {
+                                             EXPECT_EQ(row.Unsigned(0), 7u);
+                                             return;
+                                           }
+                                           EXPECT_EQ(row.Unsigned(0), std::numeric_limits<std::uint64_t>::max());
+                                           EXPECT_EQ(row.Time(2), at);
+                                           EXPECT_EQ(row.Time(3), at);
+                                           texts.emplace_back(row.Text(1));
+                                         });
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  EXPECT_EQ(texts, (std::vector<std::string>{"short", long_text, ""}));
+  EXPECT_EQ(Must(*connection_, "SELECT COUNT(*) FROM t").rows.at(0).Int(0), 4) << "the connection is free again";
+}
+
+TEST_F(MysqlValuesTest, ARowByRowReadThatFailsSaysSo) {
+  const auto read = connection_->ForEach("SELECT nothing FROM t", {}, [](const RowView&) { FAIL(); });
+  ASSERT_FALSE(read.has_value());
+  EXPECT_EQ(read.error().code, ErrorCode::kInvalid);
+}
 
 TEST_F(MysqlValuesTest, SignedNumbersComeBack) {
   for (const std::int64_t value : {std::numeric_limits<std::int64_t>::min(), std::int64_t{-1}, std::int64_t{0},

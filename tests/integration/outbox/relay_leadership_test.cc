@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <optional>
 #include <thread>
 
@@ -173,6 +174,45 @@ TEST_F(RelayLeadershipTest, ALeaderThatWaitsForTheSinkNoticesThatItWasPassedOver
   EXPECT_EQ(sink_.outstanding(), 0u) << "what waits is given up";
   EXPECT_EQ(Waiting(), 1);
   EXPECT_EQ(Metric(R"(relay_leases_lost_total{source="shop"})"), 1);
+}
+
+TEST_F(RelayLeadershipTest, SourcesAreSharedEvenlyWithAReplicaThatComesLater) {
+  const std::vector<std::string> sources = {"s1", "s2", "s3", "s4"};
+  const auto replica = [&](const std::string& owner) {
+    std::vector<std::unique_ptr<Relay>> relays;
+    const auto share = std::make_shared<SourceShare>();
+    for (const std::string& source : sources) {
+      auto options = Brief(owner);
+      options.source = source;
+      options.share = share;
+      relays.push_back(MakeRelay(options));
+    }
+    return relays;
+  };
+  const auto leads = [&](const std::vector<std::unique_ptr<Relay>>& relays) {
+    return std::count_if(relays.begin(), relays.end(), [&](const auto& relay) { return Turn(*relay).leading; });
+  };
+  const auto first = replica("a");
+  ASSERT_EQ(leads(first), 4);
+  const auto second = replica("b");
+  const auto even = [&] {
+    const auto firsts = leads(first);
+    return leads(second) == 2 && firsts == 2;
+  };
+  EXPECT_TRUE(testing::WaitUntil(even, seconds(20)));
+  const auto until = std::chrono::steady_clock::now() + milliseconds(900);
+  EXPECT_FALSE(testing::WaitUntil([&] { return !even(); },
+                                  std::chrono::duration_cast<milliseconds>(until - std::chrono::steady_clock::now())));
+}
+
+TEST_F(RelayLeadershipTest, ALoneReplicaKeepsEverySource) {
+  auto options = Brief("a");
+  auto shop = MakeRelay(options);
+  options.source = "orders";
+  auto orders = MakeRelay(options);
+  const auto until = std::chrono::steady_clock::now() + milliseconds(600);
+  EXPECT_FALSE(testing::WaitUntil([&] { return !Turn(*shop).leading || !Turn(*orders).leading; },
+                                  std::chrono::duration_cast<milliseconds>(until - std::chrono::steady_clock::now())));
 }
 
 // A relay that is paused inside its transaction would otherwise keep the lease's row locked for hours.

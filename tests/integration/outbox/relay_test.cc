@@ -281,6 +281,24 @@ TEST_F(RelayTest, RowsThatAreRefusedOnlyForTheirCompanyAreNotPoison) {
   EXPECT_EQ(std::set<std::uint64_t>(seqs.begin(), seqs.end()).size(), 12u);
 }
 
+TEST_F(RelayTest, RowsThatATableOfOthersMakingAllowsStopNobody) {
+  Must(*app_,
+       "ALTER TABLE outbox MODIFY id CHAR(60) NULL, MODIFY aggregatetype VARCHAR(300) NULL, MODIFY aggregateid "
+       "VARCHAR(300) NULL, MODIFY type VARCHAR(300) NULL, MODIFY payload JSON NULL, MODIFY traceparent VARCHAR(600) "
+       "NULL, MODIFY created_at TIMESTAMP(6) NULL");
+  Must(*app_,
+       "INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, traceparent, created_at) VALUES "
+       "(REPEAT('i', 60), REPEAT('a', 300), 'poison', REPEAT('t', 300), '{}', REPEAT('p', 600), NULL), "
+       "(NULL, NULL, 'poison', NULL, NULL, NULL, NULL), (NULL, NULL, NULL, NULL, NULL, NULL, NULL)");
+  InsertMany(3);
+  sink_.RefuseAtOnce([](const OutboxRow& row) { return row.aggregateid == "poison"; });
+  auto relay = MakeRelay();
+  const auto round = Turn(*relay);
+  EXPECT_EQ(round.published, 4u);
+  EXPECT_EQ(round.moved_to_dead, 2u);
+  EXPECT_EQ(Waiting(), 0);
+}
+
 // ---- Writer ----
 
 TEST_F(RelayTest, AWrittenRequestTravelsAsItIs) {

@@ -62,7 +62,7 @@ TEST_F(KafkaSinkTest, ARowBecomesTheRecordThatDebeziumWouldMake) {
   EXPECT_EQ(reports_[0].seq, 7u);
 
   const Event event = Read(broker_.Options(), type_, 1).at(0);
-  EXPECT_EQ(event.position, (EventPosition{reports_[0].topic, reports_[0].partition, reports_[0].offset}));
+  EXPECT_EQ(event.position, (EventPosition{std::string(reports_[0].topic), reports_[0].partition, reports_[0].offset}));
   EXPECT_EQ(event.key, "订单-1");
   EXPECT_EQ(event.value, row.payload);
   EXPECT_EQ(HeadersOf(event), (std::map<std::string, std::string>{

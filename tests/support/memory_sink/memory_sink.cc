@@ -62,7 +62,8 @@ PublishReport MemorySink::Append(const OutboxRow& row) {
   const std::lock_guard lock(mutex_);
   record.offset = next_offset_[{record.topic, record.partition}]++;
   log_.push_back(record);
-  return {row.seq, PublishReport::Kind::kStored, record.topic, record.partition, record.offset, ""};
+  return {row.seq, PublishReport::Kind::kStored, *topics_.insert(record.topic).first, record.partition, record.offset,
+          ""};
 }
 
 void MemorySink::Poll(std::chrono::milliseconds wait, std::vector<PublishReport>& reports) {

@@ -16,6 +16,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -73,6 +74,7 @@ class MemorySink final : public outbox::EventSink {
   std::string trouble_;
   std::deque<outbox::OutboxRow> queue_;
   std::vector<Record> log_;
+  std::set<std::string> topics_;
   std::map<std::pair<std::string, std::int32_t>, std::int64_t> next_offset_;
 };
 

@@ -165,8 +165,10 @@ TEST_F(ConfigTest, DedupeMemoryAndMaxAgeAreWholeHours) {
 }
 
 TEST_F(ConfigTest, ACallMayNotOutliveItsClaim) {
-  EXPECT_THAT(files_.ReadMore("delivery: {lease: 10s, call_deadline: 10s}\n").faults,
-              ElementsAre(HasSubstr("delivery.call_deadline: (10s) must be shorter than delivery.lease (10s)")));
+  EXPECT_THAT(
+      files_.ReadMore("delivery: {lease: 20s, call_deadline: 16s}\n").faults,
+      ElementsAre(HasSubstr("delivery.call_deadline: (16s) must be at most three quarters of delivery.lease (20s)")));
+  EXPECT_THAT(files_.ReadMore("delivery: {lease: 20s, call_deadline: 15s}\n").faults, IsEmpty());
 }
 
 TEST_F(ConfigTest, SourcesAreToldApart) {
