@@ -25,10 +25,11 @@ std::unique_ptr<fake_im::FakeImServer> StartVendor() {
 
 }  // namespace
 
-E2eTest::E2eTest()
+E2eTest::E2eTest(Databases databases)
     : topic_(RandomWord()),
       shop_database_(mysql::ParseMysqlUrl(server().CreateDatabase()).value()),
-      outrider_database_(mysql::ParseMysqlUrl(server().CreateDatabase()).value()),
+      outrider_database_(databases == Databases::kOne ? shop_database_
+                                                      : mysql::ParseMysqlUrl(server().CreateDatabase()).value()),
       vendor_(StartVendor()),
       program_(Configuration("")),
       shop_(Connect(shop_database_)),

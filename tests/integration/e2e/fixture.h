@@ -29,7 +29,9 @@ class E2eTest : public ::testing::Test {
  protected:
   using Processes = std::vector<std::unique_ptr<testing::ChildProcess>>;
 
-  E2eTest();
+  enum class Databases { kTwo, kOne };  // kOne: the shop's outbox stands beside the records, and is the only source
+
+  explicit E2eTest(Databases databases = Databases::kTwo);
 
   static testing::DatabaseServer& server() { return testing::DatabaseServer::Shared(); }
 
