@@ -67,9 +67,9 @@ class KafkaRebalanceTest : public ::testing::Test {
 };
 
 TEST_F(KafkaRebalanceTest, ANewMemberGetsItsShareAndWhatStaysIsNotInterrupted) {
+  std::size_t given_up = 0;  // outlives the members, who give up once more at their end
   auto first = Join();
   ASSERT_TRUE(Turn({first.get()}, [&] { return first->owned.size() == kPartitions; }));
-  std::size_t given_up = 0;
   first->on_give_up = [&](const auto& given) { given_up += given.size(); };
   auto second = Join();
   ASSERT_TRUE(Turn({first.get(), second.get()}, [&] { return second->owned.size() == kPartitions / 2; }));
