@@ -156,11 +156,7 @@ TEST_F(LeaseTest, AClaimThatSomebodyElseMadeIsCountedAndNotSent) {
        {ids[1]});
   std::jthread committer([&] {
     auto watcher = Connect(database_);
-    testing::WaitUntil([&] {
-      return Must(*watcher, "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'UPDATE JSON_TABLE%'")
-                 .rows.at(0)
-                 .Int(0) > 0;
-    });
+    EXPECT_TRUE(testing::WaitUntil([&] { return testing::RowLockWaits(*watcher) > 0; }));
     EXPECT_TRUE(other->Commit());
   });
   EXPECT_EQ(Turn(*delivery).claimed, 2u);

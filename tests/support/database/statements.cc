@@ -1,6 +1,7 @@
 #include "tests/support/database/statements.h"
 
 #include <stdexcept>
+#include <string>
 
 namespace outrider::testing {
 
@@ -19,6 +20,10 @@ mysql::Rows Must(mysql::MysqlConnection& connection, std::string_view sql, std::
 std::int64_t Number(mysql::MysqlConnection& connection, std::string_view sql,
                     std::initializer_list<mysql::Param> params) {
   return Must(connection, sql, params).rows.at(0).Int(0);
+}
+
+std::int64_t RowLockWaits(mysql::MysqlConnection& connection) {
+  return std::stoll(Must(connection, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'").rows.at(0).TakeText(1));
 }
 
 }  // namespace outrider::testing

@@ -17,5 +17,8 @@ mysql::Rows Must(mysql::MysqlConnection& connection, std::string_view sql,
 // The first column of the first row.
 std::int64_t Number(mysql::MysqlConnection& connection, std::string_view sql,
                     std::initializer_list<mysql::Param> params = {});
+// How many statements of the whole server wait for a row's lock. Doesn't look at their texts: MySQL fails to show those
+// with bytes in them.
+std::int64_t RowLockWaits(mysql::MysqlConnection& connection);
 
 }  // namespace outrider::testing
