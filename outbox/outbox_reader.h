@@ -1,10 +1,10 @@
 // OutboxReader: a leader's place in its outbox: which committed rows come next, none twice and none left out.
 //
-// The tail is read from the place on. What lies behind it and wasn't seen is in a GapSet; after each read of the tail
-// that found rows the gaps are read again, and their rows come first: whatever committed before a row of the tail was
-// inserted is seen by then, and stands before it. Behind both runs a scan from the lowest row, in pieces, so that even
-// a number that nobody remembers is found. Threads: the connection's. Holds no row; a crash loses only the place, and
-// the next leader begins with the lowest row.
+// The tail is read from the place on. Numbers below its end that weren't seen are in a GapSet; after each read of the
+// tail that found rows the gaps are read again, and all rows of one read come in the order of seq: whatever committed
+// before a row of the same key was inserted is seen by then, and stands before it. Behind both runs a scan from the
+// lowest row, in pieces, so that even a number that nobody remembers is found. Threads: the connection's. Holds no row;
+// a crash loses only the place, and the next leader begins with the lowest row.
 #pragma once
 
 #include <chrono>

@@ -3,7 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include <functional>
 #include <numeric>
+#include <utility>
 
 #include "tests/integration/outbox/fixture.h"
 #include "tests/support/process/wait_until.h"
@@ -70,6 +72,48 @@ TEST_F(OutboxReaderTest, ARowThatCommitsLateComesBeforeTheOneInsertedAfterItsCom
   ASSERT_TRUE(slow->Commit().has_value());
   const std::uint64_t after = Insert("a");
   EXPECT_THAT(Read(reader), ElementsAre(late, after));
+}
+
+// The reader looks at the clock between its read of the tail and that of the gaps.
+class ClockBetweenReads final : public Clock {
+ public:
+  Timestamp Now() const override { return SystemClock().Now(); }
+  std::chrono::steady_clock::time_point SteadyNow() const override {
+    if (auto act = std::exchange(act_, nullptr)) act();
+    return std::chrono::steady_clock::now();
+  }
+  mutable std::function<void()> act_;
+};
+
+// A row of the tail may have committed before the row of a gap was inserted, which commits between the two reads.
+TEST_F(OutboxReaderTest, ARowThatCommitsBetweenTheTwoReadsComesAfterTheTailsRowBeforeIt) {
+  ClockBetweenReads clock;
+  OutboxReader reader(store_, clock);
+  const std::uint64_t first = Insert("a");
+  auto other = Connect(database_);
+  ASSERT_TRUE(other->Begin().has_value());
+  const std::uint64_t second = InsertOn(*other);
+  const std::uint64_t third = Insert("b");
+  clock.act_ = [&] { ASSERT_TRUE(other->Commit().has_value()); };
+  EXPECT_THAT(Read(reader), ElementsAre(first, second, third));
+}
+
+TEST_F(OutboxReaderTest, MoreRowsThatCommitBetweenTheTwoReadsThanFitComeAfterTheTailsRowBeforeThem) {
+  ClockBetweenReads clock;
+  OutboxReader reader(store_, clock);
+  std::vector<std::uint64_t> expected = {Insert("a")};
+  auto other = Connect(database_);
+  ASSERT_TRUE(other->Begin().has_value());
+  for (int i = 0; i < 8; ++i) expected.push_back(InsertOn(*other));
+  expected.push_back(Insert("b"));
+  clock.act_ = [&] { ASSERT_TRUE(other->Commit().has_value()); };
+  std::vector<std::uint64_t> seen;
+  ASSERT_TRUE(testing::WaitUntil([&] {
+    const auto more = Read(reader, 4);
+    seen.insert(seen.end(), more.begin(), more.end());
+    return seen.size() >= expected.size();
+  }));
+  EXPECT_EQ(seen, expected);
 }
 
 TEST_F(OutboxReaderTest, TheTailWaitsUntilAllOfTheGapsIsRead) {
