@@ -58,9 +58,10 @@ std::string Words(rd_kafka_resp_err_t error, std::string_view detail) {
 
 }  // namespace outrider::kafka
 
-// librdkafka uses C11's threads and locks, which g++ 12's thread sanitizer doesn't know: its threads would crash in the
-// sanitizer, and every lock of theirs would be invisible. In glibc they are POSIX's under another name.
-#ifdef __SANITIZE_THREAD__
+// librdkafka uses C11's threads and locks, which the thread sanitizer doesn't know, neither g++ 12's nor clang 19's:
+// its threads would crash in the sanitizer, and every lock of theirs would be invisible. In glibc they are POSIX's
+// under another name.
+#ifdef OUTRIDER_THREAD_SANITIZER
 #include <pthread.h>
 #include <threads.h>
 
