@@ -113,7 +113,7 @@ Result<OutboxReader::Batch> OutboxReader::Read(mysql::MysqlConnection& connectio
     const auto middle = rows.begin() + static_cast<std::ptrdiff_t>(late);
     const auto end = middle + static_cast<std::ptrdiff_t>(tail->rows);
     std::swap_ranges(tail_.begin(), tail_.begin() + static_cast<std::ptrdiff_t>(tail->rows), middle);
-    std::ranges::inplace_merge(rows.begin(), middle, end, {}, &OutboxRow::seq);
+    std::ranges::sort(rows.begin(), end, {}, &OutboxRow::seq);
   }
   return Batch{late + tail->rows, full};
 }
