@@ -79,6 +79,13 @@ SourceConfig ReadSource(ConfigSection section, const std::vector<SourceConfig>& 
   section.Text("table", source.table);
   if (source.table.empty() || source.table.size() > kMaxTableName)
     section.Fault("table", fmt::format("must be the name of a table, 1 to {} characters", kMaxTableName));
+  std::string on_poison = "skip";
+  section.Text("on_poison", on_poison);
+  if (on_poison == "block") {
+    source.on_poison = outbox::OnPoison::kBlock;
+  } else if (on_poison != "skip") {
+    section.Fault("on_poison", fmt::format("must be skip or block, not \"{}\"", on_poison));
+  }
   for (const SourceConfig& other : others) {
     if (!source.database.database.empty() && SameDatabase(other.database, source.database) &&
         other.table == source.table) {
@@ -208,7 +215,8 @@ void ReadLog(ConfigSection section, LogOptions& options) {
 }
 
 bool SameSource(const SourceConfig& a, const SourceConfig& b) {
-  return a.name == b.name && a.database == b.database && a.migrate == b.migrate && a.table == b.table;
+  return a.name == b.name && a.database == b.database && a.migrate == b.migrate && a.table == b.table &&
+         a.on_poison == b.on_poison;
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "metrics/log.h"
 #include "model/retry_policy.h"
 #include "model/secret.h"
+#include "outbox/on_poison.h"
 #include "platform/kafka/options.h"
 #include "platform/mysql/connection.h"
 #include "providers/channel.h"
@@ -24,6 +25,7 @@ struct SourceConfig {
   mysql::MysqlOptions database;
   std::optional<mysql::MysqlOptions> migrate;  // the account that may create tables
   std::string table = "outbox";
+  outbox::OnPoison on_poison = outbox::OnPoison::kSkip;
 };
 
 enum class Transport { kKafka, kDirect };

@@ -173,6 +173,7 @@ Result<void> Sidecar::State::BuildRelay(const SourceConfig& source) {
   // Who hears nothing for a lease doesn't lead any more.
   options.database = WithPatience(source.database, config.relay.lease);
   options.table = source.table;
+  options.on_poison = source.on_poison;
   options.owner = owner;
   options.share = share;
   options.lease = config.relay.lease;

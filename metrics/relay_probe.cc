@@ -36,6 +36,12 @@ struct RelayProbe::State {
                                      "Times another leader's epoch refused a write of this process.", source)),
         moved_to_dead(registry.Counter("relay_moved_to_dead_total",
                                        "Rows that can't be published, moved to outbox_dead.", source)),
+        moved_to_held(
+            registry.Counter("relay_moved_to_held_total", "Rows of held keys, moved to outbox_held.", source)),
+        dead_rows(registry.Gauge("outbox_dead_rows", "Rows in outbox_dead, counted up to a cap.", source)),
+        held_keys(
+            registry.Gauge("outbox_held_keys", "Keys whose rows wait in outbox_held, counted up to a cap.", source)),
+        held_rows(registry.Gauge("outbox_held_rows", "Rows that wait in outbox_held, counted up to a cap.", source)),
         rows(registry.Gauge("outbox_rows", "Rows waiting in the outbox, counted up to a cap.", source)),
         oldest(registry.Gauge("outbox_oldest_timestamp_seconds", "created_at of the oldest waiting row; 0: none waits.",
                               source)),
@@ -51,6 +57,10 @@ struct RelayProbe::State {
   prometheus::Counter& takeovers;
   prometheus::Counter& leases_lost;
   prometheus::Counter& moved_to_dead;
+  prometheus::Counter& moved_to_held;
+  prometheus::Gauge& dead_rows;
+  prometheus::Gauge& held_keys;
+  prometheus::Gauge& held_rows;
   prometheus::Gauge& rows;
   prometheus::Gauge& oldest;
   prometheus::Gauge& probed;
@@ -73,6 +83,12 @@ void RelayProbe::Leading(bool leader) { state_->leader.Set(leader ? 1 : 0); }
 void RelayProbe::TookOver() { state_->takeovers.Increment(); }
 void RelayProbe::LostLease() { state_->leases_lost.Increment(); }
 void RelayProbe::MovedToDead(std::size_t rows) { state_->moved_to_dead.Increment(static_cast<double>(rows)); }
+void RelayProbe::MovedToHeld(std::size_t rows) { state_->moved_to_held.Increment(static_cast<double>(rows)); }
+void RelayProbe::Held(std::size_t dead_rows_capped, std::size_t keys_capped, std::size_t rows_capped) {
+  state_->dead_rows.Set(static_cast<double>(dead_rows_capped));
+  state_->held_keys.Set(static_cast<double>(keys_capped));
+  state_->held_rows.Set(static_cast<double>(rows_capped));
+}
 void RelayProbe::Backlog(std::size_t rows_capped, std::optional<Timestamp> oldest, Timestamp probed_at) {
   state_->rows.Set(static_cast<double>(rows_capped));
   state_->oldest.Set(oldest ? Seconds(*oldest) : 0);

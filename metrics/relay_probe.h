@@ -26,6 +26,8 @@ class RelayProbe final {
   void TookOver();
   void LostLease();  // a write of ours was fenced off
   void MovedToDead(std::size_t rows);
+  void MovedToHeld(std::size_t rows);
+  void Held(std::size_t dead_rows_capped, std::size_t keys_capped, std::size_t rows_capped);
   void Backlog(std::size_t rows_capped, std::optional<Timestamp> oldest, Timestamp probed_at);
 
  private:

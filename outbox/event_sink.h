@@ -28,6 +28,7 @@ struct OutboxRow {
   std::optional<std::string> traceparent;
   std::optional<std::string> tracestate;
   Timestamp created_at{};
+  std::uint64_t held_id = 0;  // of a row that comes out of outbox_held, else 0
 };
 
 struct PublishReport {
@@ -43,10 +44,22 @@ struct PublishReport {
   std::string problem;  // for the last two
 };
 
+// Why a row can never be published.
+enum class PoisonReason {
+  kCannotBePublished,
+  kIllegalTopic,
+  kTopicNotAllowed,
+  kTooLarge,
+  kRefusedByBroker,
+};
+// Stable: "too_large".
+std::string_view ToString(PoisonReason reason);
+
 class EventSink {
  public:
   virtual ~EventSink() = default;
-  // Takes a copy. kUnavailable: full or away, Poll() first. kInvalid: poison, no report follows.
+  // Takes a copy. kUnavailable: full or away, Poll() first. kInvalid: poison, no report follows; native_code is a
+  // PoisonReason.
   virtual Result<void> Submit(const OutboxRow& row) = 0;
   // Waits up to `wait` for reports and appends them; returns early when some are there.
   virtual void Poll(std::chrono::milliseconds wait, std::vector<PublishReport>& reports) = 0;

@@ -86,6 +86,7 @@ Result<OutboxReader::Batch> OutboxReader::Read(mysql::MysqlConnection& connectio
     gaps_.Saw(from, place_is_row_, seqs, now);
   }
   std::size_t late = 0;
+  bool any_held = tail->any_held;
   if (!gaps_.empty() && (tail->rows > 0 || young || now - gaps_read_at_ >= kGapPause)) {
     gaps_read_at_ = now;
     auto found = ReadGaps(connection, max_rows, max_bytes, under_way, rows);
@@ -98,8 +99,9 @@ Result<OutboxReader::Batch> OutboxReader::Read(mysql::MysqlConnection& connectio
       return Batch{static_cast<std::size_t>(beyond - rows.begin()), true};
     }
     late = found->rows;
+    any_held = any_held || found->any_held;
   }
-  if (tail->rows == 0) return Batch{late, false};
+  if (tail->rows == 0) return Batch{late, false, any_held};
   const bool again = place_ < highest_;
   const bool full = tail->cut || tail->rows == limit;
   place_ = tail_[tail->rows - 1].seq;
@@ -123,7 +125,7 @@ Result<OutboxReader::Batch> OutboxReader::Read(mysql::MysqlConnection& connectio
     std::swap_ranges(tail_.begin(), tail_.begin() + static_cast<std::ptrdiff_t>(tail->rows), middle);
     std::ranges::sort(rows.begin(), end, {}, &OutboxRow::seq);
   }
-  return Batch{late + tail->rows, full};
+  return Batch{late + tail->rows, full, any_held};
 }
 
 // The leader before has just deleted what was there, and the rows may be unpurged: reading them again with each tail
@@ -153,7 +155,7 @@ Result<OutboxReader::Batch> OutboxReader::ReadGaps(mysql::MysqlConnection& conne
     if (i != late) std::swap(rows[late], rows[i]);
     ++late;
   }
-  return Batch{late, found->cut || found->rows == limit};
+  return Batch{late, found->cut || found->rows == limit, found->any_held};
 }
 
 Result<void> OutboxReader::Search(mysql::MysqlConnection& connection, const RowsUnderWay& under_way) {

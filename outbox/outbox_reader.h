@@ -35,8 +35,9 @@ class OutboxReader final {
   void GoBackTo(std::uint64_t seq);
 
   struct Batch {
-    std::size_t rows = 0;  // the first of `rows`, which keeps more of them than that for their memory
-    bool full = false;     // there may be more
+    std::size_t rows = 0;   // the first of `rows`, which keeps more of them than that for their memory
+    bool full = false;      // there may be more
+    bool any_held = false;  // some key of the source is held
   };
   // The next rows in the order in which they are to be published.
   Result<Batch> Read(mysql::MysqlConnection& connection, std::size_t max_rows, std::size_t max_bytes,

@@ -1,15 +1,12 @@
 #include "outbox/outbox_store.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <span>
-#include <unordered_map>
 #include <utility>
 
-#include "model/text.h"
 #include "platform/failpoint/failpoint.h"
 
 namespace outrider::outbox {
@@ -18,10 +15,12 @@ namespace {
 // {0} is the outbox table, quoted. A range of its primary key (seq), in order, without a sort; READ COMMITTED and no
 // locks. Payloads above the first parameter stay on the server, so that one read doesn't carry what its batch won't
 // take. A table that others made may hold NULL and longer texts where ours can't; a row of that kind must stop nobody.
+// outbox_held_keys by the first part of its primary key, once a statement.
 constexpr std::string_view kColumns =
     "SELECT seq, COALESCE(id, ''), COALESCE(aggregatetype, ''), COALESCE(aggregateid, ''), COALESCE(type, ''), "
     "COALESCE(OCTET_LENGTH(payload), 0), IF(payload IS NULL, '', IF(OCTET_LENGTH(payload) <= ?, payload, NULL)), "
-    "traceparent, tracestate, COALESCE(created_at, NOW(6)) FROM {0} ";
+    "traceparent, tracestate, COALESCE(created_at, NOW(6)), EXISTS(SELECT 1 FROM outbox_held_keys WHERE source = ?) "
+    "FROM {0} ";
 constexpr std::string_view kReadAfter = "WHERE seq > ? ORDER BY seq LIMIT ?";
 // Ranges of the primary key. {0} here: kRange, several times; as many as it takes up to the next power of four, so that
 // few texts are prepared.
@@ -45,14 +44,6 @@ constexpr std::string_view kReadPayloads =
 constexpr std::string_view kDelete =
     "DELETE o FROM JSON_TABLE(?, '$[*]' COLUMNS (seq BIGINT UNSIGNED PATH '$')) AS k "
     "STRAIGHT_JOIN {0} AS o FORCE INDEX (PRIMARY) ON o.seq = k.seq";
-// By primary key. The copy never leaves the server.
-constexpr std::string_view kCopyToDead =
-    "INSERT INTO outbox_dead (source, seq, event_id, aggregatetype, aggregateid, type, payload, traceparent, "
-    "tracestate, "
-    "created_at, reason, detail) "
-    "SELECT ?, seq, LEFT(COALESCE(id, ''), 36), LEFT(COALESCE(aggregatetype, ''), 64), LEFT(COALESCE(aggregateid, ''), "
-    "191), LEFT(COALESCE(type, ''), 128), COALESCE(payload, ''), LEFT(traceparent, 64), LEFT(tracestate, 512), "
-    "COALESCE(created_at, NOW(6)), ?, ? FROM {0} WHERE seq = ?";
 // An append. {0}: rows of placeholders.
 constexpr std::string_view kWriteLedger =
     "INSERT INTO outbox_ledger (source, epoch, topic, partition_no, highest_offset, row_count) VALUES {0}";
@@ -62,46 +53,16 @@ constexpr std::string_view kProbe =
     "AS "
     "head";
 
-constexpr std::size_t kMaxDetail = 2000;
-constexpr std::size_t kMaxReason = 64;
-constexpr std::size_t kRowOverhead = 256;  // a row's strings and map entries, roughly
-constexpr std::size_t kInlineBytes = 16 << 10;
-constexpr std::size_t kKeptCapacity = 64 << 10;  // of a row that is used again
 constexpr std::size_t kKeysPerStatement = 5000;
 constexpr std::size_t kLedgerRowsPerStatement = 64;
-
-std::string KeyList(std::span<const std::uint64_t> keys) { return fmt::format("[{}]", fmt::join(keys, ",")); }
-
-void AssignOptional(std::optional<std::string>& text, const mysql::RowView& row, std::size_t column) {
-  if (row.IsNull(column)) {
-    text.reset();
-  } else if (text) {
-    text->assign(row.Text(column));
-  } else {
-    text.emplace(row.Text(column));
-  }
-}
-
-// Into the strings that are there already: after the first batches nothing is allocated any more.
-void Assign(OutboxRow& taken, const mysql::RowView& row) {
-  taken.seq = row.Unsigned(0);
-  taken.id.assign(row.Text(1));
-  taken.aggregatetype.assign(row.Text(2));
-  taken.aggregateid.assign(row.Text(3));
-  taken.type.assign(row.Text(4));
-  if (taken.payload.capacity() > kKeptCapacity) std::string().swap(taken.payload);
-  if (!row.IsNull(6)) taken.payload.assign(row.Text(6));
-  AssignOptional(taken.traceparent, row, 7);
-  AssignOptional(taken.tracestate, row, 8);
-  taken.created_at = row.Time(9);
-}
 
 // A server that was told not to wait (MySQL 3572, MariaDB 1205).
 bool IsLocked(const Error& error) { return error.native_code == 3572 || error.native_code == 1205; }
 
 }  // namespace
 
-OutboxStore::OutboxStore(std::string source, std::string_view table) : source_(std::move(source)) {
+OutboxStore::OutboxStore(std::string source, std::string_view table)
+    : source_(std::move(source)), held_(source_, table) {
   const std::string quoted = mysql::QuoteIdentifier(table);
   read_after_ = fmt::format(kColumns, quoted) + std::string(kReadAfter);
   read_ranges_ = fmt::format(kColumns, quoted);
@@ -109,23 +70,22 @@ OutboxStore::OutboxStore(std::string source, std::string_view table) : source_(s
   is_empty_ = fmt::format(kIsEmpty, quoted);
   read_payloads_ = fmt::format(kReadPayloads, quoted);
   delete_ = fmt::format(kDelete, quoted);
-  copy_to_dead_ = fmt::format(kCopyToDead, quoted);
   probe_ = fmt::format(kProbe, quoted, kBacklogCap);
 }
 
-Result<OutboxStore::Reading> OutboxStore::ReadAfter(mysql::MysqlConnection& connection, std::uint64_t seq,
-                                                    std::size_t max_rows, std::size_t max_bytes,
-                                                    std::vector<OutboxRow>& rows) const {
-  const std::array<mysql::Param, 3> params = {std::uint64_t{kInlineBytes}, seq, std::uint64_t{max_rows}};
-  return Read(connection, read_after_, params, max_bytes, rows);
+Result<Reading> OutboxStore::ReadAfter(mysql::MysqlConnection& connection, std::uint64_t seq, std::size_t max_rows,
+                                       std::size_t max_bytes, std::vector<OutboxRow>& rows) const {
+  const std::array<mysql::Param, 4> params = {std::uint64_t{kInlineBytes}, std::string_view(source_), seq,
+                                              std::uint64_t{max_rows}};
+  return ReadRows(connection, {read_after_, read_payloads_}, params, max_bytes, rows);
 }
 
-Result<OutboxStore::Reading> OutboxStore::ReadRanges(mysql::MysqlConnection& connection, std::span<const Range> ranges,
-                                                     std::size_t max_rows, std::size_t max_bytes,
-                                                     std::vector<OutboxRow>& rows) const {
+Result<Reading> OutboxStore::ReadRanges(mysql::MysqlConnection& connection, std::span<const Range> ranges,
+                                        std::size_t max_rows, std::size_t max_bytes,
+                                        std::vector<OutboxRow>& rows) const {
   std::size_t places = 1;
   while (places < ranges.size()) places *= 4;
-  std::vector<mysql::Param> params = {std::uint64_t{kInlineBytes}};
+  std::vector<mysql::Param> params = {std::uint64_t{kInlineBytes}, std::string_view(source_)};
   std::string wanted;
   for (std::size_t i = 0; i < places; ++i) {
     const Range& range = ranges[std::min(i, ranges.size() - 1)];
@@ -133,54 +93,8 @@ Result<OutboxStore::Reading> OutboxStore::ReadRanges(mysql::MysqlConnection& con
     wanted.append(i == 0 ? "" : " OR ").append(kRange);
   }
   params.emplace_back(std::uint64_t{max_rows});
-  return Read(connection, read_ranges_ + fmt::format(kReadRanges, wanted), params, max_bytes, rows);
-}
-
-Result<OutboxStore::Reading> OutboxStore::Read(mysql::MysqlConnection& connection, std::string_view sql,
-                                               std::span<const mysql::Param> params, std::size_t max_bytes,
-                                               std::vector<OutboxRow>& rows) const {
-  Reading reading;
-  std::vector<std::uint64_t> large;
-  std::size_t bytes = 0;
-  auto read = connection.ForEach(sql, params, [&](const mysql::RowView& row) {
-    if (reading.cut) return;
-    bytes += row.Unsigned(5) + kRowOverhead;
-    if (bytes > max_bytes && reading.rows > 0) {
-      reading.cut = true;
-      return;
-    }
-    if (reading.rows == rows.size()) rows.emplace_back();
-    OutboxRow& taken = rows[reading.rows++];
-    Assign(taken, row);
-    if (row.IsNull(6)) large.push_back(taken.seq);
-  });
-  if (!read) return std::unexpected(read.error());
-  if (!large.empty()) {
-    auto fetched = FetchLargePayloads(connection, rows, reading.rows, large);
-    if (!fetched) return std::unexpected(fetched.error());
-  }
-  return reading;
-}
-
-Result<void> OutboxStore::FetchLargePayloads(mysql::MysqlConnection& connection, std::vector<OutboxRow>& rows,
-                                             std::size_t& count, const std::vector<std::uint64_t>& seqs) const {
-  const std::string keys = KeyList(seqs);
-  auto found = connection.Execute(read_payloads_, {std::string_view(keys)});
-  if (!found) return std::unexpected(found.error());
-  std::unordered_map<std::uint64_t, std::string> payloads;
-  for (mysql::Row& row : found->rows) payloads.emplace(row.Unsigned(0), row.TakeText(1));
-  // A person may have deleted one meanwhile; it then isn't published.
-  const auto end =
-      std::remove_if(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(count), [&](const auto& row) {
-        return std::binary_search(seqs.begin(), seqs.end(), row.seq) && !payloads.contains(row.seq);
-      });
-  count = static_cast<std::size_t>(end - rows.begin());
-  for (std::size_t i = 0; i < count; ++i) {
-    if (const auto payload = payloads.find(rows[i].seq); payload != payloads.end()) {
-      rows[i].payload = std::move(payload->second);
-    }
-  }
-  return {};
+  const std::string sql = read_ranges_ + fmt::format(kReadRanges, wanted);
+  return ReadRows(connection, {sql, read_payloads_}, params, max_bytes, rows);
 }
 
 Result<std::vector<std::uint64_t>> OutboxStore::FindRows(mysql::MysqlConnection& connection, const Range& range,
@@ -222,21 +136,19 @@ Result<std::size_t> OutboxStore::SettleInside(mysql::MysqlConnection& connection
   if (auto written = WriteLedger(connection, epoch, settlement.ledger); !written)
     return std::unexpected(written.error());
 
+  auto aside = held_.Settle(connection, settlement);
+  if (!aside) return std::unexpected(aside.error());
+
   std::vector<std::uint64_t> keys = settlement.stored;
   for (const DeadRow& dead : settlement.dead) {
-    const std::string_view reason = CutCodePoints(dead.reason, kMaxReason);
-    const std::string detail = SanitizeUtf8(dead.detail);
-    auto copied = connection.Execute(copy_to_dead_,
-                                     {std::string_view(source_), reason, CutCodePoints(detail, kMaxDetail), dead.seq});
-    if (!copied) return std::unexpected(copied.error());
-    keys.push_back(dead.seq);
+    if (dead.held_id == 0) keys.push_back(dead.seq);
   }
-
-  std::size_t deleted = 0;
+  for (const HeldRow& held : settlement.held) keys.push_back(held.seq);
+  std::size_t deleted = *aside;
   for (std::span<const std::uint64_t> rest = keys; !rest.empty();) {
     const auto part = rest.first(std::min(rest.size(), kKeysPerStatement));
     rest = rest.subspan(part.size());
-    const std::string list = KeyList(part);
+    const std::string list = NumberList(part);
     auto done = connection.Execute(delete_, {std::string_view(list)});
     if (!done) return std::unexpected(done.error());
     deleted += done->affected;

@@ -15,31 +15,13 @@
 #include "model/result.h"
 #include "model/time.h"
 #include "outbox/event_sink.h"
+#include "outbox/held_store.h"
 #include "outbox/outbox_lease.h"
+#include "outbox/row_reading.h"
+#include "outbox/settlement.h"
 #include "platform/mysql/connection.h"
 
 namespace outrider::outbox {
-
-struct LedgerEntry {
-  std::string topic;
-  std::int32_t partition = 0;
-  std::int64_t highest_offset = 0;
-  std::size_t rows = 0;
-};
-
-struct DeadRow {
-  std::uint64_t seq = 0;
-  std::string reason;  // stable, at most 64 characters
-  std::string detail;  // for people; cut at 2000 code points
-};
-
-// What one round came to: rows to delete because the sink has them, and rows to move aside.
-struct Settlement {
-  std::vector<std::uint64_t> stored;
-  std::vector<LedgerEntry> ledger;
-  std::vector<DeadRow> dead;
-  bool empty() const { return stored.empty() && dead.empty(); }
-};
 
 struct Backlog {
   std::size_t rows = 0;             // at most kBacklogCap
@@ -54,10 +36,6 @@ class OutboxStore final {
 
   // Rows in the order of seq, into `rows`, which grows but never shrinks: its rows' memory is used again. At most
   // `max_rows`, and no more bytes than `max_bytes` unless a single row is larger.
-  struct Reading {
-    std::size_t rows = 0;  // the first of `rows`
-    bool cut = false;      // one more would have been too many bytes
-  };
   Result<Reading> ReadAfter(mysql::MysqlConnection& connection, std::uint64_t seq, std::size_t max_rows,
                             std::size_t max_bytes, std::vector<OutboxRow>& rows) const;
   // Those of the ranges, both ends included. REQUIRES: ascending, without overlaps, 1 to kMaxRanges of them.
@@ -74,11 +52,14 @@ class OutboxStore final {
   // Whether no row is there, committed or not. Waits for nobody: a row that a transaction holds counts as one.
   Result<bool> IsEmpty(mysql::MysqlConnection& connection, const Range& range) const;
 
-  // In one transaction: renews the lease, writes the ledger, copies dead rows to outbox_dead, deletes exactly the rows
-  // named. Gives the number of rows deleted. kConflict: the lease has another epoch. kUnknown: the commit's answer was
-  // lost, read again. Any other error: nothing was changed, the same settlement may be tried again.
+  // In one transaction: renews the lease, writes the ledger, copies dead rows to outbox_dead and rows of held keys to
+  // outbox_held, deletes exactly the rows named. Gives the number of rows deleted. kConflict: the lease has another
+  // epoch. kUnknown: the commit's answer was lost, read again. Any other error: nothing was changed, the same
+  // settlement may be tried again.
   Result<std::size_t> Settle(mysql::MysqlConnection& connection, const OutboxLease& lease, std::uint64_t epoch,
                              const Settlement& settlement) const;
+
+  const HeldStore& held() const { return held_; }
 
   // Of the rows behind `seq`, at most kBacklogCap of them.
   Result<Backlog> ProbeBacklog(mysql::MysqlConnection& connection, std::uint64_t seq = 0) const;
@@ -88,19 +69,15 @@ class OutboxStore final {
                                    const Settlement& settlement) const;
   Result<void> WriteLedger(mysql::MysqlConnection& connection, std::uint64_t epoch,
                            const std::vector<LedgerEntry>& ledger) const;
-  Result<Reading> Read(mysql::MysqlConnection& connection, std::string_view sql, std::span<const mysql::Param> params,
-                       std::size_t max_bytes, std::vector<OutboxRow>& rows) const;
-  Result<void> FetchLargePayloads(mysql::MysqlConnection& connection, std::vector<OutboxRow>& rows, std::size_t& count,
-                                  const std::vector<std::uint64_t>& seqs) const;
 
-  std::string source_;
+  const std::string source_;
+  const HeldStore held_;
   std::string read_after_;
   std::string read_ranges_;  // without its ranges
   std::string find_rows_;
   std::string is_empty_;
   std::string read_payloads_;
   std::string delete_;
-  std::string copy_to_dead_;
   std::string probe_;
 };
 

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "outbox/leadership.h"
-#include "outbox/outbox_reader.h"
 #include "outbox/outbox_store.h"
 #include "outbox/publication.h"
 #include "outbox/relay_voice.h"
+#include "outbox/row_feed.h"
 #include "outbox/schema.h"
 #include "outbox/settler.h"
 #include "outbox/source_session.h"
@@ -64,20 +64,6 @@ bool Pause(std::stop_token stop, milliseconds duration) {
   return !stop.stop_requested();
 }
 
-void Append(Settlement& settlement, Settlement more) {
-  settlement.stored.insert(settlement.stored.end(), more.stored.begin(), more.stored.end());
-  std::move(more.ledger.begin(), more.ledger.end(), std::back_inserter(settlement.ledger));
-  std::move(more.dead.begin(), more.dead.end(), std::back_inserter(settlement.dead));
-}
-
-std::optional<std::uint64_t> LowestOf(const Settlement& settlement) {
-  std::optional<std::uint64_t> lowest;
-  const auto look = [&](std::uint64_t seq) { lowest = std::min(lowest.value_or(seq), seq); };
-  for (const std::uint64_t seq : settlement.stored) look(seq);
-  for (const DeadRow& dead : settlement.dead) look(dead.seq);
-  return lowest;
-}
-
 }  // namespace
 
 struct Relay::State {
@@ -92,8 +78,8 @@ struct Relay::State {
         voice(options.source, clock, health, log),
         store(options.source, options.table),
         leadership(options.source, options.owner, options.lease, *options.share, clock, probe, log),
-        reader(store, clock),
-        publication(sink, probe, clock),
+        publication(sink, options.on_poison, probe, clock),
+        feed(store, publication, clock),
         settler(options.database, store, leadership.lease()) {}
 
   // One turn of RunOnce() or Run(): how far it goes, and how far it has come.
@@ -139,20 +125,20 @@ struct Relay::State {
   RelayVoice voice;
   const OutboxStore store;
   Leadership leadership;
-  OutboxReader reader;
   Publication publication;
+  RowFeed feed;
   Settler settler;
 
   std::unique_ptr<mysql::MysqlConnection> connection;
-  bool restart = true;  // the reader begins with the lowest row
   SteadyTime probe_at{};
+  HeldCounts held_counts;
   // Acknowledged rows whose deletion failed before its commit: tried again before anything is read, so that a database
   // that is away for a minute doesn't make copies of all that was under way.
   std::optional<Settlement> unsettled;
 };
 
 std::string Relay::State::Words() const {
-  if (leadership.leading()) return fmt::format("leads with epoch {}", leadership.epoch());
+  if (leadership.leading()) return fmt::format("leads with epoch {}{}", leadership.epoch(), WordsOf(held_counts));
   return leadership.leader().empty() ? "" : fmt::format("stands by: {} leads", leadership.leader());
 }
 
@@ -172,7 +158,7 @@ Result<void> Relay::State::Connect() {
   if (!missing->empty()) return Fail(ErrorCode::kInvalid, Join(*missing));
   connection = std::move(*opened);
   // Another server may be the primary now, with other rows.
-  restart = true;
+  feed.Restart();
   return {};
 }
 
@@ -192,13 +178,16 @@ Result<void> Relay::State::ProbeBacklogIfDue() {
   // first read goes through it, and tells the place.
   std::uint64_t below = 0;
   if (leadership.leading()) {
-    if (restart) return {};
-    below = reader.place();
-    for (const auto& [seq, created_at] : publication.under_way()) below = std::min(below, seq - 1);
+    if (feed.at_start()) return {};
+    below = feed.nothing_below();
   }
   auto backlog = store.ProbeBacklog(*connection, below);
   if (!backlog) return std::unexpected(backlog.error());
   probe.Backlog(backlog->rows, backlog->oldest, backlog->probed_at);
+  auto counts = store.held().Count(*connection);
+  if (!counts) return std::unexpected(counts.error());
+  held_counts = *counts;
+  probe.Held(counts->dead, counts->keys, counts->rows);
   const SteadyTime end = clock.SteadyNow();
   probe_at = end + std::max<SteadyTime::duration>(kProbeInterval, (end - now) * kProbeShare);
   return {};
@@ -210,7 +199,7 @@ Result<void> Relay::State::Lead() {
   auto look = leadership.TakeIfFree(*connection);
   if (!look) return std::unexpected(look.error());
   if (*look == Leadership::Look::kNothingNew) return {};
-  restart = true;
+  feed.Restart();
   // Whoever led in between read and deleted those rows himself.
   if (*look == Leadership::Look::kTookOverFromSomebody) unsettled.reset();
   if (!unsettled) publication.Clear();
@@ -265,38 +254,28 @@ void Relay::State::Pump(Flow& flow) {
 bool Relay::State::MayRead(const Flow& flow) const {
   return flow.reads_left > 0 && !flow.error && !flow.retrying && !flow.stopped_at && leadership.leading() &&
          !leadership.hands_over() && !publication.abandoned() && !publication.wants_quiet() &&
-         publication.all_submitted() && publication.under_way().size() < kMaxUnderWay;
+         publication.all_submitted() && publication.rows_under_way() < kMaxUnderWay && !feed.waits();
 }
 
 void Relay::State::Read(Flow& flow) {
   const SteadyTime now = clock.SteadyNow();
-  if (restart) {
-    // What is under way would be read a second time.
-    if (!publication.under_way().empty()) return;
-    reader.Restart();
-    restart = false;
-  }
-  --flow.reads_left;
   const std::size_t rows =
       publication.has_suspects() ? std::min(options.batch_rows, kRowsAmongSuspects) : options.batch_rows;
-  auto batch = reader.Read(*connection, rows, options.batch_bytes, publication.under_way(), publication.batch());
-  if (batch && batch->rows > 0) {
-    if (auto failed = PassFailpoint(Failpoint::kRelayAfterRead)) {
-      for (std::size_t i = 0; i < batch->rows; ++i) reader.GoBackTo(publication.batch()[i].seq);
-      batch = std::unexpected(*failed);
-    }
-  }
-  if (!batch) {
-    flow.error = batch.error();
+  auto piece = feed.Read(*connection, leadership.lease(), leadership.epoch(), rows, options.batch_bytes);
+  if (!piece) {
+    if (piece.error().code == ErrorCode::kConflict) leadership.Lose();
+    flow.error = piece.error();
     return;
   }
-  flow.read_at = batch->full ? now : now + options.poll_busy;
-  flow.dry = batch->rows == 0;
+  for (const HeldStore::Key& key : piece->freed) voice.Freed(key.aggregatetype, key.aggregateid);
+  if (!piece->freed.empty()) probe_at = {};
+  if (piece->rows > 0 || piece->dry) --flow.reads_left;
+  flow.read_at = piece->full ? now : now + options.poll_busy;
+  flow.dry = piece->dry;
   if (flow.dry && publication.waiting() == 0) FindWell(flow);
-  flow.round.read += batch->rows;
-  if (batch->rows > 0) probe.Read(batch->rows);
-  if (const auto again = publication.Accept(batch->rows)) reader.GoBackTo(*again);
-  if (auto searched = reader.Search(*connection, publication.under_way()); !searched) flow.error = searched.error();
+  flow.round.read += piece->rows;
+  if (piece->rows > 0) probe.Read(piece->rows);
+  if (auto searched = feed.Search(*connection); !searched) flow.error = searched.error();
   if (auto probed = ProbeBacklogIfDue(); !probed) flow.error = probed.error();
   if (auto compared = leadership.CompareIfDue(*connection); !compared) flow.error = compared.error();
 }
@@ -326,24 +305,21 @@ void Relay::State::TakeSettled(Flow& flow, milliseconds wait) {
     }
     // After a commit whose answer was lost the rows are gone, and counted, or still there: the next read tells.
     publication.Settled(settlement);
-    if (const auto lowest = LowestOf(settlement)) reader.GoBackTo(*lowest);
+    feed.Settled(settlement);
+    feed.TakeBack(settlement);
     return;
   }
   publication.Settled(settlement);
+  feed.Settled(settlement);
   leadership.Renewed(flow.settling_since);
   flow.round.deleted += *outcome->deleted;
   flow.round.moved_to_dead += settlement.dead.size();
+  flow.round.held += settlement.held.size();
   probe.Deleted(*outcome->deleted);
   probe.MovedToDead(settlement.dead.size());
-  for (const DeadRow& dead : settlement.dead) {
-    log.Warn("relay.row_moved_to_dead",
-             {{"source", options.source}, {"seq", dead.seq}, {"reason", dead.reason}, {"detail", dead.detail}});
-  }
-  const std::size_t expected = settlement.stored.size() + settlement.dead.size();
-  if (*outcome->deleted != expected) {
-    log.Warn("relay.rows_were_gone",
-             {{"source", options.source}, {"expected", expected}, {"deleted", *outcome->deleted}});
-  }
+  probe.MovedToHeld(settlement.held.size());
+  if (!settlement.dead.empty() || !settlement.held.empty()) probe_at = {};
+  voice.Settled(settlement, *outcome->deleted);
 }
 
 void Relay::State::SettleIfDue(Flow& flow) {
@@ -354,14 +330,14 @@ void Relay::State::SettleIfDue(Flow& flow) {
     return;
   }
   const SteadyTime now = clock.SteadyNow();
-  const std::size_t rows = settlement.stored.size() + settlement.dead.size();
+  const std::size_t rows = settlement.rows();
   const bool last = publication.waiting() == 0 && publication.all_submitted() && !MayRead(flow);
   if (!last && rows < kRowsPerSettlement && now - publication.settles_since() < kSettleDelay) return;
   PassFailpoint(Failpoint::kRelayAfterAck);
   Settlement taken = publication.TakeSettlement();
   if (unsettled) {
     // The database is away: once it is back all of it is deleted at once.
-    Append(*unsettled, std::move(taken));
+    unsettled->Append(std::move(taken));
     return;
   }
   flow.settling_since = now;
@@ -435,7 +411,7 @@ Result<Relay::Round> Relay::State::Turn(std::stop_token stop, std::size_t reads)
   flow.reads_left = reads;
   if (!leadership.leading()) return flow.round;
   Pump(flow);
-  if (const auto lost = publication.TakeLost()) reader.GoBackTo(*lost);
+  feed.TakeBackLost();
   if (leadership.hands_over() && !unsettled) GiveBack();
   flow.round.leading = leadership.leading();
   flow.round.published = publication.stored();

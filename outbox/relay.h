@@ -22,6 +22,7 @@
 #include "metrics/log.h"
 #include "metrics/relay_probe.h"
 #include "outbox/event_sink.h"
+#include "outbox/on_poison.h"
 #include "outbox/source_share.h"
 #include "platform/mysql/connection.h"
 
@@ -33,6 +34,7 @@ struct RelayOptions {
   std::string table = "outbox";
   std::string owner;                                                     // unique per process: "host:pid:random"
   std::shared_ptr<SourceShare> share = std::make_shared<SourceShare>();  // one for all relays of a process
+  OnPoison on_poison = OnPoison::kSkip;
   std::size_t batch_rows = 2'000;
   std::size_t batch_bytes = 4 << 20;
   std::chrono::milliseconds lease{10'000};
@@ -53,6 +55,7 @@ class Relay final {
     std::size_t published = 0;
     std::size_t deleted = 0;
     std::size_t moved_to_dead = 0;
+    std::size_t held = 0;  // rows of held keys, moved to outbox_held
   };
   // One turn: lease, then up to `reads` reads, overlapping with the submission and deletion of what was read before;
   // ends when a read gave nothing and every row that was read is deleted. kUnavailable: the database or the sink is

@@ -10,8 +10,13 @@
 #include "metrics/health.h"
 #include "metrics/log.h"
 #include "model/time.h"
+#include "outbox/held_store.h"
+#include "outbox/settlement.h"
 
 namespace outrider::outbox {
+
+// "; 2 keys are held, ..." or nothing: dead rows and what waits behind them.
+std::string WordsOf(const HeldCounts& counts);
 
 class RelayVoice final {
  public:
@@ -24,6 +29,10 @@ class RelayVoice final {
   // Rows wait for the sink.
   void Stalled(const std::string& trouble, std::chrono::milliseconds time, std::size_t rows);
   void AllIsWell(std::string words);
+  // What the settlement did that concerns people; `gone`: rows that it deleted.
+  void Settled(const Settlement& settlement, std::size_t gone);
+  // Nothing of that key is held any more.
+  void Freed(std::string_view aggregatetype, std::string_view aggregateid);
 
  private:
   const std::string source_;

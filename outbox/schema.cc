@@ -17,7 +17,14 @@ std::vector<mysql::NeededTable> NeededTables(std::string_view outbox) {
           {"outbox_ledger", {"source", "epoch", "topic", "partition_no", "highest_offset", "row_count", "created_at"}},
           {"outbox_dead",
            {"source", "seq", "event_id", "aggregatetype", "aggregateid", "type", "payload", "traceparent", "tracestate",
-            "created_at", "reason", "detail"}}};
+            "created_at", "reason", "detail", "holds_key"}},
+          {"outbox_held_keys", {"source", "key_no", "aggregatetype", "aggregateid", "first_seq"}},
+          {"outbox_held",
+           {"id", "source", "key_no", "seq", "event_id", "aggregatetype", "aggregateid", "type", "payload",
+            "traceparent", "tracestate", "created_at"}},
+          {"outbox_audit",
+           {"source", "actor", "action", "reason", "dead_id", "seq", "event_id", "aggregatetype", "aggregateid",
+            "dead_reason", "dead_since"}}};
 }
 
 std::string ReplaceAll(std::string_view text, std::string_view what, std::string_view with) {

@@ -117,6 +117,8 @@ void MemorySink::Poll(std::chrono::milliseconds wait, std::vector<PublishReport>
         PublishReport report = NotStored(row, "the broker refused it");
         report.kind = PublishReport::Kind::kPoison;
         reports.push_back(report);
+        const std::lock_guard lock(mutex_);
+        if (!queue_.empty()) stuck_ = hole_ = true;
         break;
       }
     }

@@ -31,7 +31,7 @@ class MemorySink final : public outbox::EventSink {
     kStore,
     kStoreUnheard,  // stored, but the report says that it isn't known
     kLose,          // not stored
-    kRefuse,        // reported as poison
+    kRefuse,        // reported as poison; what stands behind it isn't stored
   };
   struct Record {
     outbox::OutboxRow row;
