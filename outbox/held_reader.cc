@@ -45,8 +45,9 @@ Result<void> HeldReader::Look(mysql::MysqlConnection& connection) {
   return {};
 }
 
-Result<std::size_t> HeldReader::Read(mysql::MysqlConnection& connection, std::size_t max_rows, std::size_t max_bytes,
-                                     const ReleasedRowsUnderWay& under_way, std::vector<OutboxRow>& rows) {
+Result<std::size_t> HeldReader::Read(mysql::MysqlConnection& connection, std::uint64_t up_to, std::size_t max_rows,
+                                     std::size_t max_bytes, const ReleasedRowsUnderWay& under_way,
+                                     std::vector<OutboxRow>& rows) {
   std::size_t taken = 0;
   while (next_ < keys_.size() && taken < max_rows && max_bytes > 0) {
     Reader& reader = keys_[next_];
@@ -55,6 +56,7 @@ Result<std::size_t> HeldReader::Read(mysql::MysqlConnection& connection, std::si
     if (!read) return std::unexpected(read.error());
     for (std::size_t i = 0; i < read->rows; ++i) {
       OutboxRow& row = piece_[i];
+      if (row.seq > up_to) return taken;
       reader.place = {row.seq, row.held_id};
       max_bytes -= std::min(max_bytes, row.payload.size());
       if (under_way.contains(row.seq)) continue;

@@ -44,9 +44,9 @@ class HeldReader final {
   bool busy() const { return !keys_.empty(); }
   // Their rows have been read to the end.
   bool at_end() const { return busy() && next_ == keys_.size(); }
-  // The next rows, of one key after the other; the first so many of `rows`.
-  Result<std::size_t> Read(mysql::MysqlConnection& connection, std::size_t max_rows, std::size_t max_bytes,
-                           const ReleasedRowsUnderWay& under_way, std::vector<OutboxRow>& rows);
+  // The next rows up to that number, of one key after the other; the first so many of `rows`.
+  Result<std::size_t> Read(mysql::MysqlConnection& connection, std::uint64_t up_to, std::size_t max_rows,
+                           std::size_t max_bytes, const ReleasedRowsUnderWay& under_way, std::vector<OutboxRow>& rows);
   // Frees the keys of which nothing is left, and gives them; those of the others are read again. kConflict: another
   // epoch. REQUIRES: at_end(), and nothing at all is under way.
   Result<std::vector<HeldStore::Key>> Free(mysql::MysqlConnection& connection, const OutboxLease& lease,

@@ -43,6 +43,7 @@ static_assert(GapSet::kMaxGaps <= OutboxStore::kMaxRanges);
 void OutboxReader::Restart() {
   place_ = highest_ = 0;
   place_is_row_ = false;
+  ended_ = false;
   gaps_.Clear();
   scan_at_ = 0;
   scan_due_ = clock_.SteadyNow() + kScanInterval;
@@ -52,6 +53,7 @@ void OutboxReader::GoBackTo(std::uint64_t seq) {
   if (seq > place_) return;
   place_ = seq - 1;
   place_is_row_ = false;
+  ended_ = false;
   gaps_.CutAbove(place_);
 }
 
@@ -101,9 +103,10 @@ Result<OutboxReader::Batch> OutboxReader::Read(mysql::MysqlConnection& connectio
     late = found->rows;
     any_held = any_held || found->any_held;
   }
+  const bool full = tail->cut || tail->rows == limit;
+  ended_ = ended_ || !full;
   if (tail->rows == 0) return Batch{late, false, any_held};
   const bool again = place_ < highest_;
-  const bool full = tail->cut || tail->rows == limit;
   place_ = tail_[tail->rows - 1].seq;
   highest_ = std::max(highest_, place_);
   place_is_row_ = true;

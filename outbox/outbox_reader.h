@@ -46,6 +46,9 @@ class OutboxReader final {
   Result<void> Search(mysql::MysqlConnection& connection, const RowsUnderWay& under_way);
 
   std::uint64_t place() const { return place_; }
+  // Whatever committed before the row of such a number was inserted has been read, where that row was read by this
+  // leader or moved aside before it began.
+  std::uint64_t passed_to() const { return ended_ ? ~std::uint64_t{0} : place_; }
   const GapSet& gaps() const { return gaps_; }
 
  private:
@@ -61,6 +64,7 @@ class OutboxReader final {
   std::uint64_t place_ = 0;
   std::uint64_t highest_ = 0;  // the highest place there was
   bool place_is_row_ = false;
+  bool ended_ = false;     // it came to the end of the table since it began or went back
   std::size_t limit_ = 0;  // rows asked for; follows what fits into max_bytes
   GapSet gaps_;
   GapSet::Time gaps_read_at_{};

@@ -29,6 +29,10 @@ Result<RowFeed::Piece> RowFeed::Read(mysql::MysqlConnection& connection, const O
 
 // Whether rows came. Rows that were read to the end are deleted before anything else is read: what is still held then
 // came meanwhile, and a key of which nothing is left has no row under way.
+//
+// Order. Before a held row goes, the outbox has been read past its number: of its key's earlier rows some may have been
+// given up with the failure that came with it, and are there still. That this holds of the rows in hand is known only
+// if nobody else has led until they were read, hence the look at the lease after it.
 Result<bool> RowFeed::ReadHeld(mysql::MysqlConnection& connection, const OutboxLease& lease, std::uint64_t epoch,
                                std::size_t max_rows, std::size_t max_bytes, Piece& piece) {
   if (held_reader_.at_end()) {
@@ -37,9 +41,13 @@ Result<bool> RowFeed::ReadHeld(mysql::MysqlConnection& connection, const OutboxL
     piece.freed = std::move(*freed);
     return false;
   }
-  auto rows =
-      held_reader_.Read(connection, max_rows, max_bytes, publication_.released_under_way(), publication_.batch());
+  auto rows = held_reader_.Read(connection, reader_.passed_to(), max_rows, max_bytes, publication_.released_under_way(),
+                                publication_.batch());
   if (!rows) return std::unexpected(rows.error());
+  if (auto led = *rows > 0 ? lease.Renew(connection, epoch) : Result<void>(); !led) {
+    held_reader_.GoBack();
+    return std::unexpected(led.error());
+  }
   piece.rows = *rows;
   piece.full = true;
   if (*rows == 0) return false;
