@@ -108,7 +108,6 @@ void RowFeed::TakeBack(const Settlement& settlement) {
 }
 
 std::uint64_t RowFeed::nothing_below() const {
-  if (restart_) return 0;
   std::uint64_t below = reader_.place();
   for (const auto& [seq, created_at] : publication_.under_way()) below = std::min(below, seq - 1);
   return below;

@@ -26,6 +26,7 @@ class RowFeed final {
 
   // The next read begins with the lowest row.
   void Restart() { restart_ = true; }
+  bool at_start() const { return restart_; }
   // Whether what is under way must be deleted before anything is read.
   bool waits() const { return (restart_ || held_reader_.at_end()) && publication_.rows_under_way() > 0; }
 
@@ -48,7 +49,7 @@ class RowFeed final {
   // So does what that settlement may not have deleted.
   void TakeBack(const Settlement& settlement);
 
-  // No row at or below it waits, but such as nobody remembers.
+  // No row at or below it waits, but such as nobody remembers. REQUIRES: !at_start().
   std::uint64_t nothing_below() const;
 
  private:
