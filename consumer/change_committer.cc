@@ -1,6 +1,7 @@
 #include "consumer/change_committer.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -83,13 +84,26 @@ Result<ChangeCommitter::Committed> ChangeCommitter::Write(std::span<const Change
     behind.clear();
     std::span<const Change> todo = changes;
     if (!heads.empty()) {
-      // While the heads are locked nobody ends one, so none of these followers is parked after it should have been
-      // woken.
-      auto locked = store_.LockUnfinished(connection, Found({heads.begin(), heads.end()}));
-      if (!locked) return std::unexpected(locked.error());
-      const std::set<std::int64_t> unfinished(locked->begin(), locked->end());
+      // While what holds the followers is locked nobody ends or frees it, so none of them is parked after it should
+      // have been woken.
+      std::vector<std::int64_t> unfinished;
+      std::vector<std::int64_t> dead;
       for (std::size_t i = 0; i < changes.size(); ++i) {
-        if (unfinished.contains(heads[i])) behind.push_back(changes[i]);
+        (changes[i].parked_by == kParkedByBlockedKey ? dead : unfinished).push_back(heads[i]);
+      }
+      std::set<std::int64_t> holding;
+      if (!unfinished.empty()) {
+        auto locked = ordering_.LockUnfinished(connection, Found(std::move(unfinished)));
+        if (!locked) return std::unexpected(locked.error());
+        holding.insert(locked->begin(), locked->end());
+      }
+      if (!dead.empty()) {
+        auto locked = ordering_.LockBlockers(connection, Found(std::move(dead)));
+        if (!locked) return std::unexpected(locked.error());
+        holding.insert(locked->begin(), locked->end());
+      }
+      for (std::size_t i = 0; i < changes.size(); ++i) {
+        if (holding.contains(heads[i])) behind.push_back(changes[i]);
       }
       todo = behind;
       if (todo.empty()) return {};
@@ -99,21 +113,7 @@ Result<ChangeCommitter::Committed> ChangeCommitter::Write(std::span<const Change
     if (*written != todo.size()) return std::unexpected(SomebodyElse());
     committed.changed = todo.size();
 
-    std::set<std::string> freed;
-    std::set<std::string> channels;
-    for (const Change& change : todo) {
-      if (!change.ends() || change.ordering_hash.empty()) continue;
-      freed.insert(change.ordering_hash);
-      channels.insert(change.channel);
-    }
-    if (!freed.empty()) {
-      const std::vector<std::string> hashes(freed.begin(), freed.end());
-      auto next = store_.FindHeads(connection, hashes);
-      if (!next) return std::unexpected(next.error());
-      auto woken = store_.Wake(connection, Found(std::move(*next)));
-      if (!woken) return std::unexpected(woken.error());
-      committed.channels.assign(channels.begin(), channels.end());
-    }
+    if (auto moved = MoveKeys(connection, todo, committed); !moved) return moved;
     const bool outcomes = std::ranges::any_of(todo, [](const Change& change) { return change.attempt.has_value(); });
     if (outcomes) {
       if (auto failure = PassFailpoint(Failpoint::kSettleBeforeCommit)) return std::unexpected(*failure);
@@ -124,6 +124,39 @@ Result<ChangeCommitter::Committed> ChangeCommitter::Write(std::span<const Change
   (void)PassFailpoint(Failpoint::kSettleAfterCommit);
   for (const Change& change : behind) Tell(change);
   return committed;
+}
+
+// What the changes mean for the ordering keys of their records.
+Result<void> ChangeCommitter::MoveKeys(mysql::MysqlConnection& connection, std::span<const Change> changes,
+                                       Committed& committed) const {
+  std::vector<const Change*> landed;
+  std::vector<const Change*> holding;
+  std::map<std::string, bool> freed;  // and whether a dead record may hold the key
+  std::set<std::string> channels;
+  for (const Change& change : changes) {
+    if (change.ordering_hash.empty()) continue;
+    if (change.from == DeliveryStatus::kSending) landed.push_back(&change);
+    if (!change.ends()) continue;
+    const bool blocks = blocks_(change.channel);
+    if (change.to == DeliveryStatus::kDead && blocks) holding.push_back(&change);
+    freed.emplace(change.ordering_hash, blocks);
+    channels.insert(change.channel);
+  }
+  if (!landed.empty()) {
+    if (auto done = ordering_.Land(connection, landed); !done) return done;
+  }
+  if (!holding.empty()) {
+    if (auto done = ordering_.Block(connection, holding); !done) return done;
+  }
+  for (const bool may_be_held : {false, true}) {
+    std::vector<std::string> keys;
+    for (const auto& [key, holdable] : freed) {
+      if (holdable == may_be_held) keys.push_back(key);
+    }
+    if (auto done = ordering_.WakeNext(connection, keys, may_be_held); !done) return done;
+  }
+  committed.channels.assign(channels.begin(), channels.end());
+  return {};
 }
 
 void ChangeCommitter::Tell(const Change& change) {

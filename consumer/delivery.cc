@@ -47,7 +47,13 @@ struct Delivery::State {
         log(the_log),
         shards(options.owner, options.shard_lease, pool, clock, log),
         gates(options.max_in_flight),
-        committer(pool, clock, probe, log),
+        committer(
+            pool,
+            [this](std::string_view channel) {
+              const auto settings = sender.FindChannel(channel);
+              return settings && settings->ordering == providers::OnDeadHead::kBlock;
+            },
+            clock, probe, log),
         runner({options.owner, options.lease, options.call_deadline, options.max_age}, sender, gates, clock, probe,
                [this] { WakeUp(); }),
         scan({options.owner, options.lease, options.scan_idle, options.max_age, options.scan_batch}, pool, sender,
@@ -117,7 +123,6 @@ void Delivery::State::RefreshChannels() {
 }
 
 void Delivery::State::Settled(std::span<const Change> changes, const ChangeCommitter::Committed& committed) {
-  runner.Settled(changes);
   for (const std::string& channel : committed.channels) scan.Wake(channel);
   for (const Change& change : changes) {
     if (!change.ends()) scan.Wake(change.channel);

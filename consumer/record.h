@@ -19,6 +19,8 @@ namespace outrider::consumer {
 // Why a record has no due time.
 inline constexpr std::string_view kParkedByUnknownChannel = "channel_unknown";
 inline constexpr std::string_view kParkedByOrderingKey = "ordering_key";
+// The first of a key behind a dead record that holds it; the others are parked by the key.
+inline constexpr std::string_view kParkedByBlockedKey = "blocked_ordering_key";
 inline constexpr std::string_view kParkedByUnknownTemplate = "template_unknown";
 
 // The log's words for what happened to a record.

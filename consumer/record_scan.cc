@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <unordered_map>
 #include <utility>
 
 #include "consumer/settlement.h"
@@ -22,6 +21,7 @@ constexpr int kIdleGrows = 10;  // times the idle time, at most
 // What couldn't be decided now because somebody holds a lock on it.
 constexpr milliseconds kAgainSoon{50};
 constexpr std::size_t kLeastLimit = 8;
+constexpr int kTriesOfAClaim = 4;
 constexpr std::size_t kTokenOwner = 46;  // with '#' and a counter it fits lease_owner
 
 SendOutcome Outcome(SendVerdict verdict, std::string_view reason, std::string_view detail) {
@@ -55,6 +55,7 @@ RecordScan::RecordScan(Options options, mysql::MysqlPool& pool, providers::Sende
       pool_(pool),
       sender_(sender),
       committer_(committer),
+      order_(pool, committer),
       gates_(gates),
       runner_(runner),
       writer_(writer),
@@ -226,60 +227,26 @@ std::optional<Change> RecordScan::EndOrMove(Candidate& candidate) const {
   return std::nullopt;
 }
 
-// Of each ordering key only the first unfinished record goes on, and only if none of the key is in flight. The others
-// are parked; who ends the head wakes the next. A head stays the head until it ends, because ids of a key grow in the
-// order of arrival, so what is looked up here holds until the claim.
-Result<void> RecordScan::KeepOrder(std::vector<Candidate>& candidates) {
-  std::vector<std::string> keys;
+std::vector<KeyOrder::Waiting> RecordScan::Keyed(const std::vector<Candidate>& candidates) {
+  std::vector<KeyOrder::Waiting> waiting;
   for (const Candidate& candidate : candidates) {
-    if (!candidate.record.ordering_hash.empty()) keys.push_back(candidate.record.ordering_hash);
+    if (candidate.record.ordering_hash.empty()) continue;
+    waiting.push_back({&candidate.record, candidate.channel->ordering == providers::OnDeadHead::kBlock});
   }
-  if (keys.empty()) return {};
-  std::ranges::sort(keys);
-  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-  std::unordered_map<std::string, std::int64_t> head_of;
-  {
-    auto connection = pool_.Acquire();
-    if (!connection) return std::unexpected(connection.error());
-    auto heads = store_.FindHeads(**connection, keys);
-    if (!heads) return std::unexpected(heads.error());
-    for (std::size_t i = 0; i < keys.size(); ++i) head_of[keys[i]] = (*heads)[i];
-  }
-  std::vector<Change> followers;
-  std::vector<std::int64_t> heads;
-  for (Candidate& candidate : candidates) {
-    const Record& record = candidate.record;
-    if (record.ordering_hash.empty()) continue;
-    const std::int64_t head = head_of[record.ordering_hash];
-    if (head == record.id) {
-      candidate.dropped = runner_.IsBusy(record.ordering_hash);
-      continue;
-    }
-    candidate.dropped = true;
-    if (head == 0) continue;
-    Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
-    change.parked_by = kParkedByOrderingKey;
-    followers.push_back(std::move(change));
-    heads.push_back(head);
-  }
-  const std::size_t dropped = static_cast<std::size_t>(std::ranges::count_if(candidates, &Candidate::dropped));
-  std::size_t parked = 0;
-  if (!followers.empty()) {
-    auto committed = committer_.ParkBehind(followers, heads);
-    if (!committed) return std::unexpected(committed.error());
-    parked = committed->changed;
-  }
-  if (parked < dropped) {
-    const Time again = clock_.SteadyNow() + kAgainSoon;
-    for (const Candidate& candidate : candidates) {
-      if (!candidate.dropped) continue;
+  return waiting;
+}
+
+void RecordScan::Leave(const KeyOrder::Left& left, std::vector<Candidate>& candidates) {
+  const Time again = clock_.SteadyNow() + kAgainSoon;
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    if (!left.ids.contains(candidate.record.id)) return false;
+    if (left.undecided) {
       Outlook& outlook = outlooks_.find(candidate.record.channel)->second;
       outlook.look_at = outlook.backlog ? again : std::min(outlook.look_at, again);
+      Soon(again);
     }
-    Soon(again);
-  }
-  std::erase_if(candidates, [](const Candidate& candidate) { return candidate.dropped; });
-  return {};
+    return true;
+  });
 }
 
 // The claim's commit may or may not have happened: given back either way, once the database tells.
@@ -308,26 +275,46 @@ Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts
     ++counts.postponed;
     return true;
   });
-  if (candidates.empty()) return {};
-  std::ranges::sort(candidates, {}, [](const Candidate& candidate) { return candidate.record.id; });
-  std::vector<RecordStore::ClaimKey> keys;
-  for (const Candidate& candidate : candidates) {
-    keys.push_back({candidate.record.id, candidate.record.version, candidate.record.send_key});
-  }
   const std::string token = fmt::format("{}#{:x}", token_prefix_, ++claims_);
-  const Time claimed_at = clock_.SteadyNow();
   // Of what needs no request no place was taken.
   const auto give_place_back = [&](const Candidate& candidate) {
     if (!candidate.known) sender_.GivePlaceBack(candidate.record.channel);
   };
+  std::ranges::sort(candidates, {}, [](const Candidate& candidate) { return candidate.record.id; });
+  std::vector<RecordStore::ClaimKey> keys;
+  Time claimed_at{};
   std::size_t won = 0;
-  auto done = pool_.InTransaction([&](mysql::MysqlConnection& connection) -> Result<void> {
-    auto changed = store_.Claim(connection, keys, token, options_.lease);
-    if (!changed) return std::unexpected(changed.error());
-    won = *changed;
-    if (auto failure = PassFailpoint(Failpoint::kClaimBeforeCommit)) return std::unexpected(*failure);
-    return {};
-  });
+  Result<void> done;
+  for (int i = 0; i < kTriesOfAClaim; ++i) {
+    if (candidates.empty()) return {};
+    keys.clear();
+    std::vector<std::int64_t> ordered;
+    for (const Candidate& candidate : candidates) {
+      keys.push_back({candidate.record.id, candidate.record.version, candidate.record.send_key});
+      if (!candidate.record.ordering_hash.empty()) ordered.push_back(candidate.record.id);
+    }
+    claimed_at = clock_.SteadyNow();
+    done = pool_.InTransaction([&](mysql::MysqlConnection& connection) -> Result<void> {
+      auto changed = store_.Claim(connection, keys, token, options_.lease);
+      if (!changed) return std::unexpected(changed.error());
+      won = *changed;
+      if (!ordered.empty()) {
+        if (auto off = ordering_.TakeOff(connection, ordered, token); !off) return off;
+      }
+      if (auto failure = PassFailpoint(Failpoint::kClaimBeforeCommit)) return std::unexpected(*failure);
+      return {};
+    });
+    if (done || done.error().native_code != OrderingStore::kKeyInFlight) break;
+    auto left = order_.LookAtFlights(Keyed(candidates));
+    if (!left) {
+      std::ranges::for_each(candidates, give_place_back);
+      return std::unexpected(left.error());
+    }
+    for (const Candidate& candidate : candidates) {
+      if (left->ids.contains(candidate.record.id)) give_place_back(candidate);
+    }
+    Leave(*left, candidates);
+  }
   std::set<std::int64_t> mine;
   if (done && won == keys.size()) {
     for (const RecordStore::ClaimKey& key : keys) mine.insert(key.id);
@@ -434,7 +421,9 @@ Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, c
     for (const std::string& channel : committed->channels) Wake(channel);
     for (const Change& change : changes) Wake(change.channel);
   }
-  if (auto ordered = KeepOrder(candidates); !ordered) return std::unexpected(ordered.error());
+  auto left = order_.LookAtKeys(Keyed(candidates));
+  if (!left) return std::unexpected(left.error());
+  Leave(*left, candidates);
   if (auto claimed = Claim(std::move(candidates), counts); !claimed) return std::unexpected(claimed.error());
   return counts;
 }

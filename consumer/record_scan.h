@@ -24,6 +24,8 @@
 #include "consumer/attempt_runner.h"
 #include "consumer/change_committer.h"
 #include "consumer/channel_gates.h"
+#include "consumer/key_order.h"
+#include "consumer/ordering_store.h"
 #include "consumer/priority_turns.h"
 #include "consumer/record_store.h"
 #include "metrics/delivery_probe.h"
@@ -87,7 +89,6 @@ class RecordScan final {
     bool probe = false;
     providers::Notification notification;
     std::optional<SendOutcome> known;
-    bool dropped = false;
   };
 
   void TakeWakes(const ChannelTable& channels, Time now);
@@ -97,7 +98,8 @@ class RecordScan final {
                                  const std::vector<RecordStore::DueRow>& due, Time now);
   // Decides of each what happens without a send; nothing when it is to be sent.
   std::optional<Change> EndOrMove(Candidate& candidate) const;
-  Result<void> KeepOrder(std::vector<Candidate>& candidates);
+  static std::vector<KeyOrder::Waiting> Keyed(const std::vector<Candidate>& candidates);
+  void Leave(const KeyOrder::Left& left, std::vector<Candidate>& candidates);
   Result<void> Claim(std::vector<Candidate> candidates, Counts& counts);
   void Return(const Candidate& candidate, std::string_view token);
   void Soon(const Time& at) { next_look_ = std::min(next_look_, at); }
@@ -107,12 +109,14 @@ class RecordScan final {
   mysql::MysqlPool& pool_;
   providers::Sender& sender_;
   ChangeCommitter& committer_;
+  KeyOrder order_;
   ChannelGates& gates_;
   AttemptRunner& runner_;
   SettlementWriter& writer_;
   const Clock& clock_;
   DeliveryProbe& probe_;
   RecordStore store_;
+  OrderingStore ordering_;
 
   std::map<std::string, Outlook, std::less<>> outlooks_;
   std::uint64_t claims_ = 0;

@@ -112,20 +112,6 @@ constexpr std::string_view kCompare =
     "FROM JSON_TABLE(?, '$[*]' COLUMNS (place INT PATH '$[0]', id BIGINT UNSIGNED PATH '$[1]', attempt_no INT PATH "
     "'$[2]')) AS k STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.id "
     "LEFT JOIN notification_attempts AS a ON a.record_id = k.id AND a.attempt_no = k.attempt_no";
-// One part of FindHeads: the first entry of records_by_open_ordering (open_ordering_hash, id). {0}: the key's index.
-constexpr std::string_view kFindHeadPart =
-    "(SELECT {0} AS place, id FROM notification_records FORCE INDEX (records_by_open_ordering) "
-    "WHERE open_ordering_hash = ? ORDER BY id LIMIT 1)";
-// By primary key. Nobody is waited for. {0}: placeholders.
-constexpr std::string_view kLockUnfinished =
-    "SELECT id FROM notification_records FORCE INDEX (PRIMARY) WHERE id IN ({0}) AND open_ordering_hash IS NOT NULL "
-    "FOR UPDATE SKIP LOCKED";
-// By primary key.
-constexpr std::string_view kWake =
-    "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT UNSIGNED PATH '$')) AS k "
-    "STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.id "
-    "SET r.parked_by = NULL, r.due_at = NOW(6), r.version = r.version + 1, r.updated_at = NOW(6) "
-    "WHERE r.parked_by = 'ordering_key' AND r.status IN ('pending', 'failed')";
 // By records_by_status (status, id): at most what all processes have in flight. {0}: columns.
 constexpr std::string_view kFindExpiredLeases =
     "SELECT {0} FROM notification_records AS r FORCE INDEX (records_by_status) "
@@ -145,7 +131,6 @@ constexpr std::string_view kNextChannel =
     "ORDER BY channel LIMIT 1";
 
 constexpr std::size_t kPartsPerStatement = 64;
-constexpr std::string_view kNoHash = "";
 
 Record Read(mysql::Row& row) {
   const auto span = [&](std::size_t column) -> std::optional<microseconds> {
@@ -325,41 +310,6 @@ Result<std::vector<RecordStore::Standing>> RecordStore::Compare(mysql::MysqlConn
     }
   }
   return standings;
-}
-
-Result<std::vector<std::int64_t>> RecordStore::FindHeads(mysql::MysqlConnection& connection,
-                                                         std::span<const std::string> ordering_hashes) const {
-  std::vector<std::int64_t> heads(ordering_hashes.size(), 0);
-  for (std::size_t first = 0; first < ordering_hashes.size(); first += kPartsPerStatement) {
-    const auto part = ordering_hashes.subspan(first, std::min(kPartsPerStatement, ordering_hashes.size() - first));
-    std::vector<mysql::Param> params(std::bit_ceil(part.size()), kNoHash);
-    for (std::size_t i = 0; i < part.size(); ++i) params[i] = std::string_view(part[i]);
-    auto found = connection.Execute(Union(kFindHeadPart, params.size()), params);
-    if (!found) return std::unexpected(found.error());
-    for (const mysql::Row& row : found->rows) heads[first + row.Unsigned(0)] = row.Int(1);
-  }
-  return heads;
-}
-
-Result<std::vector<std::int64_t>> RecordStore::LockUnfinished(mysql::MysqlConnection& connection,
-                                                              std::span<const std::int64_t> ids) const {
-  std::vector<std::int64_t> locked;
-  for (std::size_t first = 0; first < ids.size(); first += kPartsPerStatement) {
-    const auto part = ids.subspan(first, std::min(kPartsPerStatement, ids.size() - first));
-    std::vector<mysql::Param> params(part.begin(), part.end());
-    params.resize(std::bit_ceil(part.size()), std::int64_t{0});
-    auto found = connection.Execute(fmt::format(kLockUnfinished, mysql::Placeholders(params.size())), params);
-    if (!found) return std::unexpected(found.error());
-    for (const mysql::Row& row : found->rows) locked.push_back(row.Int(0));
-  }
-  return locked;
-}
-
-Result<std::size_t> RecordStore::Wake(mysql::MysqlConnection& connection, std::span<const std::int64_t> ids) const {
-  const std::string list = IdList(ids);
-  auto woken = connection.Execute(kWake, {std::string_view(list)});
-  if (!woken) return std::unexpected(woken.error());
-  return static_cast<std::size_t>(woken->affected);
 }
 
 Result<std::vector<Record>> RecordStore::FindExpiredLeases(mysql::MysqlConnection& connection,

@@ -65,15 +65,6 @@ class RecordStore final {
   // How the database stands to each of the changes.
   Result<std::vector<Standing>> Compare(mysql::MysqlConnection& connection, std::span<const Change> changes) const;
 
-  // The first unfinished record of each ordering key, 0 when there is none.
-  Result<std::vector<std::int64_t>> FindHeads(mysql::MysqlConnection& connection,
-                                              std::span<const std::string> ordering_hashes) const;
-  // Locks those of the records that are unfinished and that nobody else has locked, and gives them.
-  Result<std::vector<std::int64_t>> LockUnfinished(mysql::MysqlConnection& connection,
-                                                   std::span<const std::int64_t> ids) const;
-  // Makes followers due that were parked behind their ordering key; gives how many.
-  Result<std::size_t> Wake(mysql::MysqlConnection& connection, std::span<const std::int64_t> ids) const;
-
   Result<std::vector<Record>> FindExpiredLeases(mysql::MysqlConnection& connection, std::size_t limit) const;
   // Parked records in the order of (parked_by, channel, id), after that place.
   struct ParkedPlace {

@@ -1,6 +1,7 @@
 #include "consumer/record_sweep.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "consumer/priority_turns.h"
@@ -25,6 +26,10 @@ SettleRules RulesOf(const Record& record, const ChannelTable& channels, std::chr
   return rules;
 }
 
+bool IsParkedByKey(const Record& record) {
+  return record.parked_by == kParkedByOrderingKey || record.parked_by == kParkedByBlockedKey;
+}
+
 Change EndAsHeldTooLong(const Record& record) {
   Change change = MakeChange(record, DeliveryEvent::kHeldTooLong, kRecordEnded);
   change.reason = "held_too_long";
@@ -34,7 +39,7 @@ Change EndAsHeldTooLong(const Record& record) {
 Change Release(const Record& record) {
   Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
   change.due_in = microseconds{0};
-  if (record.parked_by != kParkedByOrderingKey) change.held = Change::Held::kNo;
+  if (!IsParkedByKey(record)) change.held = Change::Held::kNo;
   return change;
 }
 
@@ -59,6 +64,7 @@ Result<RecordSweep::Counts> RecordSweep::RunOnce(const std::vector<int>& shards,
   if (auto done = WalkParked(shards, channels, counts); !done) return std::unexpected(done.error());
   if (auto done = TendHeldChannels(shards, channels, counts); !done) return std::unexpected(done.error());
   if (turns_++ % kTurnsBetweenLooksForUnknown == 0) {
+    if (auto done = ReleaseBlockedKeys(channels); !done) return std::unexpected(done.error());
     if (auto done = ParkUnknownChannels(shards, channels); !done) return std::unexpected(done.error());
   }
   return counts;
@@ -134,6 +140,7 @@ Result<void> RecordSweep::WalkParked(const std::vector<int>& shards, const Chann
   std::vector<Record> records;
   std::vector<std::string> keys;
   std::vector<std::int64_t> heads;
+  std::map<std::string, std::int64_t> blockers;
   {
     auto connection = pool_.Acquire();
     if (!connection) return std::unexpected(connection.error());
@@ -148,21 +155,28 @@ Result<void> RecordSweep::WalkParked(const std::vector<int>& shards, const Chann
     std::erase_if(records,
                   [&](const Record& record) { return std::ranges::find(shards, record.shard) == shards.end(); });
     for (const Record& record : records) {
-      if (record.parked_by == kParkedByOrderingKey) keys.push_back(record.ordering_hash);
+      if (IsParkedByKey(record)) keys.push_back(record.ordering_hash);
     }
     std::ranges::sort(keys);
     keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-    auto looked_up = store_.FindHeads(**connection, keys);
+    auto looked_up = ordering_.FindHeads(**connection, keys);
     if (!looked_up) return std::unexpected(looked_up.error());
     heads = std::move(*looked_up);
+    auto held = ordering_.FindBlockers(**connection, keys);
+    if (!held) return std::unexpected(held.error());
+    blockers = std::move(*held);
   }
   std::vector<Change> changes;
   for (const Record& record : records) {
     if (auto end = EndUnsent(record, RulesOf(record, channels, max_age_))) {
       changes.push_back(std::move(*end));
-    } else if (record.parked_by == kParkedByOrderingKey) {
+    } else if (IsParkedByKey(record)) {
       const auto key = std::ranges::lower_bound(keys, record.ordering_hash);
-      if (heads[static_cast<std::size_t>(key - keys.begin())] == record.id) changes.push_back(Release(record));
+      const auto channel = channels.find(record.channel);
+      const auto blocker = blockers.find(record.ordering_hash);
+      const bool held = channel != channels.end() && channel->second->ordering == providers::OnDeadHead::kBlock &&
+                        blocker != blockers.end() && blocker->second < record.id;
+      if (heads[static_cast<std::size_t>(key - keys.begin())] == record.id && !held) changes.push_back(Release(record));
     } else if (record.parked_by == kParkedByUnknownChannel && channels.contains(record.channel)) {
       changes.push_back(Release(record));
     } else if (record.held_for.value_or(record.unchanged_for) >= max_age_) {
@@ -212,6 +226,38 @@ Result<void> RecordSweep::TendHeldChannels(const std::vector<int>& shards, const
       }
     }
     if (auto done = Commit(changes, counts); !done) return std::unexpected(done.error());
+  }
+  return {};
+}
+
+// Tells how many keys are held; those of channels whose policy isn't to block (any more) aren't.
+Result<void> RecordSweep::ReleaseBlockedKeys(const ChannelTable& channels) {
+  std::vector<std::string> blocked;
+  {
+    auto connection = pool_.Acquire();
+    if (!connection) return std::unexpected(connection.error());
+    auto found = ordering_.BlockedChannels(**connection);
+    if (!found) return std::unexpected(found.error());
+    blocked = std::move(*found);
+    auto counted = ordering_.CountBlocked(**connection);
+    if (!counted) return std::unexpected(counted.error());
+    probe_.KeysBlocked(counted->records, counted->oldest);
+  }
+  for (const std::string& code : blocked) {
+    const auto channel = channels.find(code);
+    if (channel == channels.end() || channel->second->ordering == providers::OnDeadHead::kBlock) continue;
+    for (std::size_t i = 0; i < kMostPages; ++i) {
+      std::size_t released = 0;
+      auto done = pool_.InTransaction([&](mysql::MysqlConnection& connection) -> Result<void> {
+        auto keys = ordering_.Unblock(connection, code, kPage);
+        if (!keys) return std::unexpected(keys.error());
+        released = keys->size();
+        return ordering_.WakeNext(connection, *keys, false);
+      });
+      if (!done) return done;
+      if (released == 0) break;
+      scan_.Wake(code);
+    }
   }
   return {};
 }

@@ -63,7 +63,9 @@ const std::vector<mysql::NeededTable>& NeededTables() {
         "events_duplicate", "events_conflicting", "events_rejected", "offsets_skipped", "updated_at"}},
       {"rejected_events",
        {"id", "topic", "partition_no", "offset_no", "event_hash", "event_key", "value", "headers", "reason", "faults",
-        "created_at"}}};
+        "created_at"}},
+      {"ordering_flights", {"ordering_hash", "record_id"}},
+      {"ordering_blocks", {"record_id", "ordering_hash", "channel", "blocked_at"}}};
   return kTables;
 }
 
