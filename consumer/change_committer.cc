@@ -1,7 +1,6 @@
 #include "consumer/change_committer.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 #include <utility>
 
@@ -113,7 +112,9 @@ Result<ChangeCommitter::Committed> ChangeCommitter::Write(std::span<const Change
     if (*written != todo.size()) return std::unexpected(SomebodyElse());
     committed.changed = todo.size();
 
-    if (auto moved = MoveKeys(connection, todo, committed); !moved) return moved;
+    auto channels = ordering_.Follow(connection, todo, blocks_);
+    if (!channels) return std::unexpected(channels.error());
+    committed.channels.assign(channels->begin(), channels->end());
     const bool outcomes = std::ranges::any_of(todo, [](const Change& change) { return change.attempt.has_value(); });
     if (outcomes) {
       if (auto failure = PassFailpoint(Failpoint::kSettleBeforeCommit)) return std::unexpected(*failure);
@@ -124,39 +125,6 @@ Result<ChangeCommitter::Committed> ChangeCommitter::Write(std::span<const Change
   (void)PassFailpoint(Failpoint::kSettleAfterCommit);
   for (const Change& change : behind) Tell(change);
   return committed;
-}
-
-// What the changes mean for the ordering keys of their records.
-Result<void> ChangeCommitter::MoveKeys(mysql::MysqlConnection& connection, std::span<const Change> changes,
-                                       Committed& committed) const {
-  std::vector<const Change*> landed;
-  std::vector<const Change*> holding;
-  std::map<std::string, bool> freed;  // and whether a dead record may hold the key
-  std::set<std::string> channels;
-  for (const Change& change : changes) {
-    if (change.ordering_hash.empty()) continue;
-    if (change.from == DeliveryStatus::kSending) landed.push_back(&change);
-    if (!change.ends()) continue;
-    const bool blocks = blocks_(change.channel);
-    if (change.to == DeliveryStatus::kDead && blocks) holding.push_back(&change);
-    freed.emplace(change.ordering_hash, blocks);
-    channels.insert(change.channel);
-  }
-  if (!landed.empty()) {
-    if (auto done = ordering_.Land(connection, landed); !done) return done;
-  }
-  if (!holding.empty()) {
-    if (auto done = ordering_.Block(connection, holding); !done) return done;
-  }
-  for (const bool may_be_held : {false, true}) {
-    std::vector<std::string> keys;
-    for (const auto& [key, holdable] : freed) {
-      if (holdable == may_be_held) keys.push_back(key);
-    }
-    if (auto done = ordering_.WakeNext(connection, keys, may_be_held); !done) return done;
-  }
-  committed.channels.assign(channels.begin(), channels.end());
-  return {};
 }
 
 void ChangeCommitter::Tell(const Change& change) {

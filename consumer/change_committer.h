@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,9 +27,7 @@ namespace outrider::consumer {
 
 class ChangeCommitter final {
  public:
-  // `blocks`: whether a dead record of the channel holds those behind it.
-  ChangeCommitter(mysql::MysqlPool& pool, std::function<bool(std::string_view channel)> blocks, const Clock& clock,
-                  DeliveryProbe& probe, Log& log)
+  ChangeCommitter(mysql::MysqlPool& pool, KeyPolicy blocks, const Clock& clock, DeliveryProbe& probe, Log& log)
       : pool_(pool), blocks_(std::move(blocks)), clock_(clock), probe_(probe), log_(log) {}
 
   struct Committed {
@@ -49,13 +46,11 @@ class ChangeCommitter final {
 
  private:
   Result<Committed> Write(std::span<const Change> changes, std::span<const std::int64_t> heads);
-  Result<void> MoveKeys(mysql::MysqlConnection& connection, std::span<const Change> changes,
-                        Committed& committed) const;
   void Tell(const Change& change);
   void TellTooLate(const Change& change);
 
   mysql::MysqlPool& pool_;
-  const std::function<bool(std::string_view channel)> blocks_;
+  const KeyPolicy blocks_;
   const Clock& clock_;
   DeliveryProbe& probe_;
   Log& log_;

@@ -87,6 +87,13 @@ constexpr std::string_view kUnblock =
     "DELETE b FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT UNSIGNED PATH '$')) AS k "
     "STRAIGHT_JOIN ordering_blocks AS b FORCE INDEX (PRIMARY) ON b.record_id = k.id";
 
+// The whole of a small table, its records by primary key; then by primary key. What is dead again by then was entered
+// anew, at another time.
+constexpr std::string_view kFindRisen =
+    "SELECT b.record_id, b.blocked_at FROM ordering_blocks AS b LEFT JOIN notification_records AS r FORCE INDEX "
+    "(PRIMARY) ON r.id = b.record_id AND r.status = 'dead' WHERE r.id IS NULL LIMIT ?";
+constexpr std::string_view kForgetRisen = "DELETE FROM ordering_blocks WHERE record_id = ? AND blocked_at = ?";
+
 constexpr std::size_t kKeysPerStatement = 64;
 constexpr std::string_view kNoHash = "";
 
@@ -155,6 +162,42 @@ Result<std::size_t> OrderingStore::Wake(mysql::MysqlConnection& connection, std:
   auto woken = connection.Execute(kWake, {std::string_view(list)});
   if (!woken) return std::unexpected(woken.error());
   return static_cast<std::size_t>(woken->affected);
+}
+
+Result<std::set<std::string>> OrderingStore::Follow(mysql::MysqlConnection& connection, std::span<const Change> changes,
+                                                    const KeyPolicy& blocks) const {
+  std::vector<const Change*> landed;
+  std::vector<const Change*> holding;
+  std::vector<std::int64_t> risen;    // dead no more
+  std::map<std::string, bool> freed;  // and whether a dead record may hold the key
+  std::set<std::string> channels;
+  for (const Change& change : changes) {
+    if (change.ordering_hash.empty()) continue;
+    if (change.from == DeliveryStatus::kDead) risen.push_back(change.id);
+    if (change.from == DeliveryStatus::kSending) landed.push_back(&change);
+    if (!change.ends()) continue;
+    const bool may_be_held = blocks(change.channel);
+    if (change.to == DeliveryStatus::kDead && may_be_held) holding.push_back(&change);
+    freed.emplace(change.ordering_hash, may_be_held);
+    channels.insert(change.channel);
+  }
+  if (!risen.empty()) {
+    if (auto done = Unblock(connection, risen); !done) return std::unexpected(done.error());
+  }
+  if (!landed.empty()) {
+    if (auto done = Land(connection, landed); !done) return std::unexpected(done.error());
+  }
+  if (!holding.empty()) {
+    if (auto done = Block(connection, holding); !done) return std::unexpected(done.error());
+  }
+  for (const bool may_be_held : {false, true}) {
+    std::vector<std::string> keys;
+    for (const auto& [key, holdable] : freed) {
+      if (holdable == may_be_held) keys.push_back(key);
+    }
+    if (auto done = WakeNext(connection, keys, may_be_held); !done) return std::unexpected(done.error());
+  }
+  return channels;
 }
 
 Result<void> OrderingStore::WakeNext(mysql::MysqlConnection& connection, std::span<const std::string> keys,
@@ -277,8 +320,25 @@ Result<std::vector<std::string>> OrderingStore::BlockedChannels(mysql::MysqlConn
   return channels;
 }
 
-Result<std::vector<std::string>> OrderingStore::Unblock(mysql::MysqlConnection& connection, std::string_view channel,
-                                                        std::size_t limit) const {
+Result<void> OrderingStore::Unblock(mysql::MysqlConnection& connection, std::span<const std::int64_t> ids) const {
+  const std::string list = IdList(ids);
+  auto removed = connection.Execute(kUnblock, {std::string_view(list)});
+  if (!removed) return std::unexpected(removed.error());
+  return {};
+}
+
+Result<void> OrderingStore::ForgetRisen(mysql::MysqlConnection& connection, std::size_t limit) const {
+  auto found = connection.Execute(kFindRisen, {static_cast<std::uint64_t>(limit)});
+  if (!found) return std::unexpected(found.error());
+  for (const mysql::Row& row : found->rows) {
+    auto removed = connection.Execute(kForgetRisen, {row.Int(0), row.Time(1)});
+    if (!removed) return std::unexpected(removed.error());
+  }
+  return {};
+}
+
+Result<std::vector<std::string>> OrderingStore::UnblockChannel(mysql::MysqlConnection& connection,
+                                                               std::string_view channel, std::size_t limit) const {
   auto found = connection.Execute(kBlocksOfChannel, {channel, static_cast<std::uint64_t>(limit)});
   if (!found) return std::unexpected(found.error());
   std::vector<std::string> keys;
@@ -288,9 +348,7 @@ Result<std::vector<std::string>> OrderingStore::Unblock(mysql::MysqlConnection& 
     ids.push_back(row.Int(0));
     keys.push_back(row.TakeText(1));
   }
-  const std::string list = IdList(ids);
-  auto removed = connection.Execute(kUnblock, {std::string_view(list)});
-  if (!removed) return std::unexpected(removed.error());
+  if (auto removed = Unblock(connection, ids); !removed) return std::unexpected(removed.error());
   std::ranges::sort(keys);
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   return keys;

@@ -7,8 +7,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,8 +22,16 @@
 
 namespace outrider::consumer {
 
+// Whether a dead record of the channel holds those behind it in its ordering key.
+using KeyPolicy = std::function<bool(std::string_view channel)>;
+
 class OrderingStore final {
  public:
+  // What the changes mean for the ordering keys of their records: those that end or leave `sending` free their key, or
+  // hold it from now on. Gives the channels in which that may have set something going. REQUIRES: their transaction.
+  Result<std::set<std::string>> Follow(mysql::MysqlConnection& connection, std::span<const Change> changes,
+                                       const KeyPolicy& blocks) const;
+
   // The first unfinished record of each ordering key, 0 when there is none.
   Result<std::vector<std::int64_t>> FindHeads(mysql::MysqlConnection& connection,
                                               std::span<const std::string> ordering_hashes) const;
@@ -67,10 +77,13 @@ class OrderingStore final {
   };
   Result<Blocked> CountBlocked(mysql::MysqlConnection& connection) const;
   Result<std::vector<std::string>> BlockedChannels(mysql::MysqlConnection& connection) const;
-  // Takes away the first `limit` blocks of the channel, and those whose record isn't dead any more; gives the keys.
-  // REQUIRES: a transaction, which also wakes those keys.
-  Result<std::vector<std::string>> Unblock(mysql::MysqlConnection& connection, std::string_view channel,
-                                           std::size_t limit) const;
+  // REQUIRES: the transaction in which these records aren't dead any more.
+  Result<void> Unblock(mysql::MysqlConnection& connection, std::span<const std::int64_t> ids) const;
+  // Takes away the first `limit` blocks of the channel; gives their keys. REQUIRES: a transaction that also wakes them.
+  Result<std::vector<std::string>> UnblockChannel(mysql::MysqlConnection& connection, std::string_view channel,
+                                                  std::size_t limit) const;
+  // Blocks whose record isn't dead, or isn't there, because a program that knows nothing of blocks changed it.
+  Result<void> ForgetRisen(mysql::MysqlConnection& connection, std::size_t limit) const;
 };
 
 }  // namespace outrider::consumer

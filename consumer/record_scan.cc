@@ -86,7 +86,7 @@ void RecordScan::TakeWakes(const ChannelTable& channels, Time now) {
 }
 
 // Which channels to ask, and for how many rows.
-std::vector<RecordScan::Look> RecordScan::Choose(const ChannelTable& channels, Time now) {
+std::vector<RecordScan::Look> RecordScan::Choose(const ChannelTable& channels, const PausedNames& paused, Time now) {
   std::vector<Look> looks;
   next_look_ = now + options_.idle * kIdleGrows;
   std::size_t budget = options_.batch;
@@ -96,6 +96,7 @@ std::vector<RecordScan::Look> RecordScan::Choose(const ChannelTable& channels, T
   for (std::size_t i = 0; i < channels.size(); ++i, ++next) {
     if (next == channels.end()) next = channels.begin();
     const auto& [code, channel] = *next;
+    if (paused.channels.contains(code)) continue;
     Outlook& outlook = outlooks_[code];
     if (outlook.look_at > now) {
       Soon(outlook.look_at);
@@ -107,8 +108,8 @@ std::vector<RecordScan::Look> RecordScan::Choose(const ChannelTable& channels, T
     const std::size_t worth = outlook.backlog ? std::max<std::size_t>(opening.share / 4, 1) : 1;
     if (opening.places < worth) continue;
     providers::ChannelLimiter::Outlook limit = sender_.LookForPlaces(code);
-    // What a switched-off channel gets is skipped, which costs the vendor nothing.
-    if (!channel->enabled) limit = {opening.places, milliseconds{0}};
+    // What a switched-off channel gets is skipped, and what is a paused tenant's parked: both cost the vendor nothing.
+    if (!channel->enabled || outlook.met_paused) limit = {opening.places, milliseconds{0}};
     if (limit.places == 0) {
       if (outlook.backlog) probe_.RateLimited(channel->provider);
       Soon(now + limit.wait);
@@ -179,9 +180,14 @@ std::vector<std::int64_t> RecordScan::Pick(const std::vector<Look>& looks, const
   return ids;
 }
 
-std::optional<Change> RecordScan::EndOrMove(Candidate& candidate) const {
+std::optional<Change> RecordScan::EndOrMove(Candidate& candidate, const PausedNames& paused) const {
   Record& record = candidate.record;
   if (auto change = EndUnsent(record, SettleRules(*candidate.channel, options_.max_age))) return change;
+  if (paused.tenants.contains(record.tenant)) {
+    Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
+    change.parked_by = ParkedByPause(record.tenant);
+    return change;
+  }
   if (!candidate.channel->enabled) {
     candidate.known = Outcome(SendVerdict::kUnreachable, "channel_disabled", "the channel is switched off");
     return std::nullopt;
@@ -359,11 +365,12 @@ Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts
   return {};
 }
 
-Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, const ChannelTable& channels) {
+Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, const ChannelTable& channels,
+                                               const PausedNames& paused) {
   Counts counts;
   const Time now = clock_.SteadyNow();
   TakeWakes(channels, now);
-  std::vector<Look> looks = Choose(channels, now);
+  std::vector<Look> looks = Choose(channels, paused, now);
   if (looks.empty() || shards.empty()) return counts;
 
   std::vector<RecordStore::DueQuery> queries;
@@ -401,6 +408,7 @@ Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, c
 
   std::vector<Candidate> candidates;
   std::vector<Change> changes;
+  for (const Look& look : looks) outlooks_.find(look.channel)->second.met_paused = false;
   for (Record& record : records) {
     const auto look = std::ranges::find(looks, record.channel, &Look::channel);
     if (look == looks.end()) continue;  // the database's words for a channel aren't ours any more
@@ -408,7 +416,8 @@ Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, c
     candidate.channel = channels.find(record.channel)->second;
     candidate.probe = look->opening.probe;
     candidate.record = std::move(record);
-    if (auto change = EndOrMove(candidate)) {
+    if (auto change = EndOrMove(candidate, paused)) {
+      if (change->parked_by.starts_with(kParkedByPausedTenant)) outlooks_.find(look->channel)->second.met_paused = true;
       changes.push_back(std::move(*change));
     } else {
       candidates.push_back(std::move(candidate));

@@ -42,6 +42,9 @@ class RecordStore final {
   // Due, or not, without requests: for channels that are switched off or held.
   Result<std::vector<Record>> ReadWaiting(mysql::MysqlConnection& connection, std::span<const std::int64_t> ids) const;
 
+  // All that are there, locked until the transaction ends. REQUIRES: the ids in order.
+  Result<std::vector<Record>> Lock(mysql::MysqlConnection& connection, std::span<const std::int64_t> ids) const;
+
   struct ClaimKey {
     std::int64_t id = 0;
     std::uint32_t version = 0;
@@ -73,6 +76,8 @@ class RecordStore final {
   };
   Result<std::vector<Record>> FindParked(mysql::MysqlConnection& connection, const ParkedPlace& after,
                                          std::size_t limit) const;
+  // The first value of parked_by after `after`; empty: none.
+  Result<std::string> NextParkedBy(mysql::MysqlConnection& connection, std::string_view after) const;
   // Parked for want of this channel.
   Result<std::vector<Record>> FindParkedForChannel(mysql::MysqlConnection& connection, std::string_view channel,
                                                    std::size_t limit) const;

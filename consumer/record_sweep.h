@@ -21,6 +21,7 @@
 #include "consumer/change_committer.h"
 #include "consumer/channel_gates.h"
 #include "consumer/ordering_store.h"
+#include "consumer/pauses.h"
 #include "consumer/record_scan.h"
 #include "consumer/record_store.h"
 #include "consumer/settlement_writer.h"
@@ -42,13 +43,16 @@ class RecordSweep final {
   RecordSweep(const RecordSweep&) = delete;
   RecordSweep& operator=(const RecordSweep&) = delete;
 
-  Result<Counts> RunOnce(const std::vector<int>& shards, const ChannelTable& channels);
+  Result<Counts> RunOnce(const std::vector<int>& shards, const ChannelTable& channels, const PausedNames& paused = {});
 
  private:
   Result<void> RecoverLeases(const ChannelTable& channels, Counts& counts);
   Result<void> ReleaseKnownChannels(const ChannelTable& channels, Counts& counts);
   Result<void> WalkParked(const std::vector<int>& shards, const ChannelTable& channels, Counts& counts);
-  Result<void> TendHeldChannels(const std::vector<int>& shards, const ChannelTable& channels, Counts& counts);
+  Result<bool> ReleaseTenants(const std::vector<int>& shards, const ChannelTable& channels, const PausedNames& paused,
+                              Counts& counts);
+  Result<void> TendHeldChannels(const std::vector<int>& shards, const ChannelTable& channels, const PausedNames& paused,
+                                Counts& counts);
   Result<void> ReleaseBlockedKeys(const ChannelTable& channels);
   Result<void> ParkUnknownChannels(const std::vector<int>& shards, const ChannelTable& channels);
 
@@ -65,8 +69,9 @@ class RecordSweep final {
   DeliveryProbe& probe_;
   RecordStore store_;
   OrderingStore ordering_;
-  std::set<std::string, std::less<>> known_;       // channels, last time
-  std::set<std::string, std::less<>> to_release_;  // newly known, with parked records perhaps
+  std::set<std::string, std::less<>> known_;           // channels, last time
+  std::set<std::string, std::less<>> to_release_;      // newly known, with parked records perhaps
+  std::set<std::string, std::less<>> paused_tenants_;  // whose records are parked, and nobody else's
   RecordStore::ParkedPlace place_;
   std::size_t turns_ = 0;
 };

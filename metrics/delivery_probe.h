@@ -41,6 +41,7 @@ class DeliveryProbe final {
   void BecameUncertain(std::size_t records);
   void Parked(std::size_t records);
   void KeysBlocked(std::size_t records, std::optional<Timestamp> oldest);  // dead records that hold their ordering key
+  void Paused(std::size_t channels, std::size_t tenants);                  // by a person, now
   void InFlight(std::size_t sends);                                        // now
   void RateLimited(std::string_view provider);                             // held back by our own limiter
   void UnknownCode(std::string_view provider);                             // a vendor's code that no table has
