@@ -15,8 +15,7 @@
 namespace outrider::consumer {
 namespace {
 
-// By records_by_status (status, id) in its order, or by records_by_key (dedupe_key, id) where a key is asked for. What
-// else is asked for is looked at in the rows of that status. {0}: index, {1}: conditions.
+// {0}, {1}: the filter's index, in its order, and condition.
 constexpr std::string_view kFindPage =
     "SELECT r.id FROM notification_records AS r FORCE INDEX ({0}) WHERE r.id > ? AND {1} ORDER BY r.id LIMIT ?";
 // The same rows, all of them.
@@ -39,43 +38,19 @@ std::string_view NameOf(DeliveryEvent event) {
   return event == DeliveryEvent::kDiscarded ? "discard" : "cancel";
 }
 
-struct Condition {
-  std::string index;
-  std::string sql;
-  std::vector<mysql::Param> params;  // view the job
-};
-
 // Which states the event is legal in, of those that are asked for.
 std::vector<DeliveryStatus> StatusesOf(const ActionJob& job) {
   if (job.event == DeliveryEvent::kCancelled) return {DeliveryStatus::kPending, DeliveryStatus::kFailed};
   return {job.filter.status};
 }
 
-Condition ConditionOf(const ActionJob& job) {
-  const RecordFilter& filter = job.filter;
-  Condition condition;
-  condition.index = filter.dedupe_key.empty() ? "records_by_status" : "records_by_key";
-  std::vector<std::string> parts;
-  const auto add = [&](std::string_view sql, mysql::Param param) {
-    parts.emplace_back(sql);
-    condition.params.push_back(param);
-  };
-  const auto equal = [&](std::string_view column, const std::string& value) {
-    if (!value.empty()) add(fmt::format("r.{} = ?", column), std::string_view(value));
-  };
-  const std::vector<DeliveryStatus> statuses = StatusesOf(job);
-  parts.push_back(fmt::format("r.status IN ({})", mysql::Placeholders(statuses.size())));
-  for (const DeliveryStatus status : statuses) condition.params.emplace_back(ToString(status));
-  equal("dedupe_key", filter.dedupe_key);
-  equal("tenant", filter.tenant);
-  equal("channel", filter.channel);
-  equal("reason", filter.reason);
-  if (filter.after) add("r.updated_at >= ?", *filter.after);
-  if (filter.before) add("r.updated_at < ?", *filter.before);
+FilterSql ConditionOf(const ActionJob& job) {
+  FilterSql sql = ToSql(job.filter, StatusesOf(job));
   // A record that is cancelled is so for good; one that is replayed may come back, and is another then.
-  if (job.event != DeliveryEvent::kCancelled) add("r.updated_at <= ?", job.started_at);
-  condition.sql = fmt::format("{}", fmt::join(parts, " AND "));
-  return condition;
+  if (job.event == DeliveryEvent::kCancelled) return sql;
+  sql.condition += " AND r.updated_at <= ?";
+  sql.params.emplace_back(job.started_at);
+  return sql;
 }
 
 Change Act(const Record& record, DeliveryEvent event) {
@@ -171,8 +146,8 @@ Result<RecordActions::Resumed> RecordActions::Resume(const std::string& id) {
 Result<RecordActions::Preview> RecordActions::Look(const ActionJob& job) {
   auto connection = pool_.Acquire();
   if (!connection) return std::unexpected(connection.error());
-  const Condition condition = ConditionOf(job);
-  auto counted = (*connection)->Execute(fmt::format(kCount, condition.index, condition.sql), condition.params);
+  const FilterSql sql = ConditionOf(job);
+  auto counted = (*connection)->Execute(fmt::format(kCount, sql.index, sql.condition), sql.params);
   if (!counted) return std::unexpected(counted.error());
   const mysql::Row& row = counted->rows.front();
   Preview preview;
@@ -187,16 +162,16 @@ Result<RecordActions::Preview> RecordActions::Look(const ActionJob& job) {
 }
 
 Result<RecordActions::Batch> RecordActions::RunBatch(const ActionJob& job, std::int64_t after_id, std::size_t most) {
-  Condition condition = ConditionOf(job);
-  if (job.event == DeliveryEvent::kReplayed) condition.sql += fmt::format(" AND {}", kHasSomethingToSend);
+  FilterSql sql = ConditionOf(job);
+  if (job.event == DeliveryEvent::kReplayed) sql.condition += fmt::format(" AND {}", kHasSomethingToSend);
   std::vector<std::int64_t> ids;
   {
     auto connection = pool_.Acquire();
     if (!connection) return std::unexpected(connection.error());
     std::vector<mysql::Param> params = {after_id};
-    params.insert(params.end(), condition.params.begin(), condition.params.end());
+    params.insert(params.end(), sql.params.begin(), sql.params.end());
     params.emplace_back(static_cast<std::uint64_t>(most));
-    auto page = (*connection)->Execute(fmt::format(kFindPage, condition.index, condition.sql), params);
+    auto page = (*connection)->Execute(fmt::format(kFindPage, sql.index, sql.condition), params);
     if (!page) return std::unexpected(page.error());
     for (const mysql::Row& row : page->rows) ids.push_back(row.Int(0));
   }

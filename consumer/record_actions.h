@@ -12,11 +12,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "consumer/audit_log.h"
 #include "consumer/ordering_store.h"
+#include "consumer/record_filter.h"
 #include "consumer/record_store.h"
 #include "model/delivery_status.h"
 #include "model/result.h"
@@ -24,14 +24,6 @@
 #include "platform/mysql/pool.h"
 
 namespace outrider::consumer {
-
-// Empty: any.
-struct RecordFilter {
-  DeliveryStatus status = DeliveryStatus::kDead;
-  std::string tenant, channel, reason, dedupe_key;
-  std::optional<Timestamp> after, before;  // when the record came into that status
-  std::size_t limit = 0;                   // 0: all
-};
 
 struct ActionJob {
   DeliveryEvent event = DeliveryEvent::kReplayed;  // or kDiscarded, kCancelled
