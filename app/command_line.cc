@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -11,6 +12,9 @@
 #include "app/bench.h"
 #include "app/commands.h"
 #include "app/config.h"
+#include "app/dead_letters.h"
+#include "app/pause.h"
+#include "app/rejected.h"
 #include "app/run.h"
 #include "app/verify.h"
 #include "app/version.h"
@@ -58,6 +62,29 @@ struct CommandLine {
   CLI::App* list = app.add_subcommand("ls", "List notifications, newest first");
   ListOptions list_options;
 
+  CLI::App* dlq = app.add_subcommand("dlq", "Records that ended without having been sent: dead and skipped ones");
+  CLI::App* dlq_list = dlq->add_subcommand("ls", "List them, newest first");
+  CLI::App* dlq_show = dlq->add_subcommand("show", "The whole story of one, by its id");
+  CLI::App* dlq_replay = dlq->add_subcommand("replay", "Send them as if they were new");
+  CLI::App* dlq_discard = dlq->add_subcommand("discard", "Give dead ones up: skipped, and no longer in the way");
+  CLI::App* cancel = app.add_subcommand("cancel", "Stop a notification that waits");
+  RecordChoice choice;
+  ActionOptions action;
+  std::int64_t record_id = 0;
+  std::int64_t before_id = 0;
+
+  CLI::App* rejected = app.add_subcommand("rejected", "Events that could not become a record");
+  CLI::App* rejected_list = rejected->add_subcommand("ls", "List them, newest first");
+  CLI::App* rejected_show = rejected->add_subcommand("show", "Every fault of one, by its id");
+  CLI::App* rejected_replay =
+      rejected->add_subcommand("replay", "Read them again, and put what can be read into Outrider's own outbox");
+  RejectedChoice rejected_choice;
+
+  CLI::App* pause = app.add_subcommand("pause", "Take up nothing of a channel or a tenant until it is resumed");
+  CLI::App* pause_list = pause->add_subcommand("ls", "What is paused");
+  CLI::App* resume = app.add_subcommand("resume", "Go on with it");
+  std::string paused_name;
+
   CLI::App* bench = app.add_subcommand("bench", "Measure this installation beside its floor");
   CLI::App* bench_relay = bench->add_subcommand("relay", "Drain, latency and idle cost of the relay");
   RelayBenchOptions bench_options;
@@ -84,6 +111,7 @@ struct CommandLine {
     AddSend();
     bench->require_subcommand(1);
     AddBenchRelay();
+    AddActions();
     show->add_option("key", key, "Its dedupe key")->required();
     list->add_option("--status", list_options.status, "Only this status");
     list->add_option("--limit", list_options.limit, "How many")->check(CLI::Range(1, 1000));
@@ -110,6 +138,63 @@ struct CommandLine {
       file->excludes(name);
     }
     send->add_option("--wait", wait, "Wait for its end, at most this long, for example 45s")->check(CheckWait);
+  }
+
+  void AddChoice(CLI::App& command) {
+    command.add_option("--status", choice.status, "dead (the default) or skipped")
+        ->check(CLI::IsMember({"dead", "skipped"}));
+    command.add_option("--channel", choice.channel, "Only this channel");
+    command.add_option("--tenant", choice.tenant, "Only this tenant");
+    command.add_option("--cause", choice.cause, "Only what ended for this reason, for example feishu_19024");
+    command.add_option("--key", choice.key, "Only this dedupe key");
+    command.add_option("--after", choice.after, "Ended after this time, or less than this long ago (2h)");
+    command.add_option("--before", choice.before, "Ended before this time, or longer ago than this");
+    command.add_option("--limit", choice.limit, "At most so many")->check(CLI::PositiveNumber);
+  }
+
+  void AddManners(CLI::App& command) {
+    command.add_option("--reason", action.reason, "Why: stands in the audit log");
+    command.add_flag("--dry-run", action.dry_run, "Only count");
+  }
+
+  void AddActions() {
+    dlq->require_subcommand(1);
+    AddChoice(*dlq_list);
+    dlq_list->add_option("--before-id", before_id, "Only records with a lower id: the next page");
+    dlq_show->add_option("id", record_id, "Its id, as ls shows it")->required();
+    for (CLI::App* command : {dlq_replay, dlq_discard}) {
+      AddChoice(*command);
+      AddManners(*command);
+      command->add_flag("--yes", action.yes, "Don't ask");
+      command->add_option("--rate", action.rate, "At most so many a second, for example 200/s");
+      command->add_option("--resume", action.resume, "Go on with a job that was interrupted");
+    }
+    cancel->add_option("key", choice.key, "Its dedupe key")->required();
+    cancel->add_option("--channel", choice.channel, "Only this channel's");
+    cancel->add_option("--tenant", choice.tenant, "Only this tenant's");
+    AddManners(*cancel);
+
+    rejected->require_subcommand(1);
+    for (CLI::App* command : {rejected_list, rejected_replay}) {
+      command->add_option("--cause", rejected_choice.cause, "Only what was rejected for this reason");
+      command->add_option("--topic", rejected_choice.topic, "Only this topic");
+      command->add_option("--limit", rejected_choice.limit, "At most so many")->check(CLI::PositiveNumber);
+    }
+    rejected_list->add_option("--before-id", before_id, "Only events with a lower id: the next page");
+    rejected_show->add_option("id", rejected_choice.id, "Its id, as ls shows it")->required();
+    rejected_replay->add_option("--id", rejected_choice.id, "Only this one");
+    AddManners(*rejected_replay);
+    rejected_replay->add_flag("--yes", action.yes, "Don't ask");
+
+    pause->require_subcommand(1);
+    resume->require_subcommand(1);
+    for (CLI::App* command : {pause, resume}) {
+      for (const char* kind : {"channel", "tenant"}) {
+        CLI::App* below = command->add_subcommand(kind, fmt::format("A {}", kind));
+        below->add_option("name", paused_name, "Its name")->required();
+        below->add_option("--reason", action.reason, "Why: stands in the audit log");
+      }
+    }
   }
 
   void AddBenchRelay() {
@@ -203,6 +288,27 @@ std::string Counted(std::size_t count, std::string_view noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
+// A command with which a person acts; nothing: it is another one.
+std::optional<int> DispatchAction(const CommandLine& line, const Config& config) {
+  const OutputFormat format = line.format();
+  if (*line.dlq_list) return ListDead(config, line.choice, line.before_id, format);
+  if (*line.dlq_show) return ShowRecord(config, line.record_id, format);
+  if (*line.dlq_replay) return ActOnDead(config, DeliveryEvent::kReplayed, line.choice, line.action, format);
+  if (*line.dlq_discard) return ActOnDead(config, DeliveryEvent::kDiscarded, line.choice, line.action, format);
+  if (*line.cancel) return Cancel(config, line.choice, line.action, format);
+  if (*line.rejected_list) return ListRejectedEvents(config, line.rejected_choice, line.before_id, format);
+  if (*line.rejected_show) return ShowRejected(config, line.rejected_choice.id, format);
+  if (*line.rejected_replay) return ReplayRejected(config, line.rejected_choice, line.action, format);
+  if (*line.pause_list) return ListPauses(config, format);
+  for (const CLI::App* command : {line.pause, line.resume}) {
+    for (const auto kind : {consumer::PauseKind::kChannel, consumer::PauseKind::kTenant}) {
+      if (!*command || !*command->get_subcommand(std::string(ToString(kind)))) continue;
+      return PauseOrResume(config, command == line.pause, kind, line.paused_name, line.action.reason, format);
+    }
+  }
+  return std::nullopt;
+}
+
 int Dispatch(CommandLine& line) {
   const ConfigReading reading = ReadConfig(line.input);
   if (*line.config_show) return ConfigShow(reading, line.format());
@@ -220,6 +326,7 @@ int Dispatch(CommandLine& line) {
     if (!line.wait.empty()) line.send_options.wait = ParseDuration(line.wait);
     return Send(config, line.send_options, line.format());
   }
+  if (const auto code = DispatchAction(line, config)) return *code;
   if (*line.show) return Show(config, line.key, line.format());
   if (*line.bench_relay) return BenchRelay(config, line.bench_source, line.bench_options, line.format());
   if (*line.verify) return Verify(config, line.format());

@@ -36,13 +36,6 @@ constexpr std::string_view kMaybeRejected = ", or its request was wrong: table r
 
 constexpr int kNoSuchTable = 1146;  // MySQL's and MariaDB's errno
 
-bool ColourWanted() {
-  const char* no_colour = std::getenv("NO_COLOR");
-  const char* terminal = std::getenv("TERM");
-  return isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0') &&
-         (terminal == nullptr || std::string_view(terminal) != "dumb");
-}
-
 // One database with one set of migrations.
 struct MigrationTarget {
   std::string what;
@@ -167,6 +160,13 @@ void ExplainAbsence(const Config& config, mysql::MysqlConnection& database, cons
 }
 
 }  // namespace
+
+bool ColourWanted() {
+  const char* no_colour = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  return isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0') &&
+         (terminal == nullptr || std::string_view(terminal) != "dumb");
+}
 
 int Failed(const std::string& what, const Error& error) {
   Say(fmt::format("{}: {}", what, error.message));

@@ -1,6 +1,6 @@
 // The commands of the program but `run`: each reads its options, does one thing, prints, and gives the exit code.
 // Single-threaded; a command that is interrupted leaves nothing half done, because each works in one
-// transaction.
+// transaction, or in batches of which each is one.
 #pragma once
 
 #include <chrono>
@@ -17,6 +17,7 @@ inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailed = 1;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitUnhealthy = 3;
+inline constexpr int kExitPartly = 4;
 
 enum class OutputFormat { kTable, kJson };
 
@@ -47,6 +48,9 @@ struct ListOptions {
   std::int64_t before_id = 0;
 };
 int List(const Config& config, const ListOptions& options, OutputFormat format);
+
+// Standard output is a terminal that shows colours.
+bool ColourWanted();
 
 // Says what failed and, of a table that is missing, which command creates it; kExitFailed.
 int Failed(const std::string& what, const Error& error);

@@ -85,6 +85,16 @@ void ReadOnUncertain(ConfigSection& section, providers::OnUncertain& on_uncertai
   }
 }
 
+void ReadOrdering(ConfigSection& section, providers::OnDeadHead& ordering) {
+  std::string word = "skip_on_dead";
+  section.Text("ordering", word);
+  if (word == "block") {
+    ordering = providers::OnDeadHead::kBlock;
+  } else if (word != "skip_on_dead") {
+    section.Fault("ordering", fmt::format("must be skip_on_dead or block, not \"{}\"", word));
+  }
+}
+
 void ReadDedupe(ConfigSection section, std::set<DeliveryStatus>& reopen) {
   std::vector<std::string> names;
   for (const std::string& word : section.Words("reopen").value_or(std::vector<std::string>{})) {
@@ -121,6 +131,7 @@ void ReadChannel(const std::string& code, ConfigSection section, Config& config)
   rate.End();
   ReadRetry(section.Sub("retry"), channel.retry);
   ReadOnUncertain(section, channel.on_uncertain);
+  ReadOrdering(section, channel.ordering);
   ReadDedupe(section.Sub("dedupe"), channel.reopen);
   section.End();
   config.channels.push_back(std::move(channel));

@@ -13,6 +13,7 @@
 namespace outrider::app {
 namespace {
 
+using consumer::ActionView;
 using consumer::AttemptView;
 using consumer::RecordView;
 
@@ -78,7 +79,21 @@ std::string AttemptDetails(const AttemptView& attempt) {
   return details;
 }
 
+std::string ActionDetails(const ActionView& action) {
+  std::string details = fmt::format("by {}: {} (was {}", action.actor, action.reason, action.was_status);
+  if (!action.was_reason.empty()) details += " " + action.was_reason;
+  return details + (action.was_uncertain ? ", uncertain)" : ")");
+}
+
 std::string Waiting(const RecordView& record) {
+  for (const consumer::Pause& pause : record.paused) {
+    return fmt::format("waits: {} {} is {}", ToString(pause.kind), pause.name, Describe(pause));
+  }
+  if (record.behind_dead) {
+    return fmt::format("waits: blocked by record {} of its ordering key, which is dead: replay or discard it",
+                       record.behind);
+  }
+  if (record.behind != 0) return fmt::format("waits: behind record {} of its ordering key", record.behind);
   if (!record.parked_by.empty()) {
     return fmt::format(
         "waits: parked by {}{}", record.parked_by,
@@ -140,6 +155,29 @@ nlohmann::ordered_json ToJson(const RecordView& record) {
     row["detail"] = attempt.detail;
     json["attempts"].push_back(std::move(row));
   }
+  const auto id = [](std::int64_t number) {
+    return number == 0 ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(number);
+  };
+  json["behind"] = id(record.behind_dead ? 0 : record.behind);
+  json["blocked_by"] = id(record.behind_dead ? record.behind : 0);
+  json["paused"] = nlohmann::ordered_json::array();
+  for (const consumer::Pause& pause : record.paused) {
+    json["paused"].push_back({{"kind", ToString(pause.kind)},
+                              {"name", pause.name},
+                              {"since", FormatRfc3339(pause.since)},
+                              {"actor", pause.actor},
+                              {"reason", pause.reason}});
+  }
+  json["actions"] = nlohmann::ordered_json::array();
+  for (const ActionView& action : record.actions) {
+    json["actions"].push_back({{"at", FormatRfc3339(action.at)},
+                               {"actor", action.actor},
+                               {"action", action.action},
+                               {"reason", action.reason},
+                               {"was_status", action.was_status},
+                               {"was_reason", action.was_reason},
+                               {"was_uncertain", action.was_uncertain}});
+  }
   return json;
 }
 
@@ -176,10 +214,18 @@ std::string Story(const RecordView& record, bool colour) {
   }
   text += Line(record.created_at, Padded("recorded", kVerbWidth),
                fmt::format("{} [{}] @ {}", record.topic, record.partition, record.offset));
+  auto action = record.actions.begin();
+  const auto tell_actions = [&](Timestamp until) {
+    for (; action != record.actions.end() && action->at < until; ++action) {
+      text += Line(action->at, Padded(action->action, kVerbWidth), ActionDetails(*action));
+    }
+  };
   for (const AttemptView& attempt : record.attempts) {
+    tell_actions(attempt.started_at);
     text += Line(attempt.started_at, Padded(fmt::format("attempt {}", attempt.attempt_no), kVerbWidth),
                  AttemptDetails(attempt));
   }
+  tell_actions(Timestamp::max());
   std::vector<std::string> details;
   if (!record.reason.empty()) details.push_back(record.reason);
   if (!record.provider_message_id.empty()) details.push_back("message id " + record.provider_message_id);

@@ -56,7 +56,6 @@ void AttemptRunner::Start(Claimed claimed, SettlementWriter& writer) {
   {
     const std::lock_guard lock(mutex_);
     ++flights_;
-    if (!claimed.record.ordering_hash.empty()) busy_.insert(claimed.record.ordering_hash);
   }
   const auto now = clock_.SteadyNow();
   auto flight = std::make_shared<const Flight>(Flight{std::move(claimed), writer, now});
@@ -116,18 +115,6 @@ void AttemptRunner::Finish(const std::shared_ptr<const Flight>& flight, SendOutc
 void AttemptRunner::WaitUntilIdle() {
   std::unique_lock lock(mutex_);
   landed_.wait(lock, [&] { return flights_ == 0; });
-}
-
-bool AttemptRunner::IsBusy(const std::string& ordering_hash) const {
-  const std::lock_guard lock(mutex_);
-  return busy_.contains(ordering_hash);
-}
-
-void AttemptRunner::Settled(std::span<const Change> changes) {
-  const std::lock_guard lock(mutex_);
-  for (const Change& change : changes) {
-    if (!change.ordering_hash.empty()) busy_.erase(change.ordering_hash);
-  }
 }
 
 }  // namespace outrider::consumer

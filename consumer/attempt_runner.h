@@ -15,8 +15,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
-#include <span>
 #include <string>
 
 #include "consumer/channel_gates.h"
@@ -59,10 +57,6 @@ class AttemptRunner final {
   // Waits for every answer, which the sender promises by its deadline, or at the HTTP engine's end.
   void WaitUntilIdle();
 
-  // True while a record of that ordering key is claimed by this process and not settled.
-  bool IsBusy(const std::string& ordering_hash) const;
-  void Settled(std::span<const Change> changes);
-
  private:
   struct Flight;
   bool StillMine(const Flight& flight) const;
@@ -76,10 +70,9 @@ class AttemptRunner final {
   DeliveryProbe& probe_;
   const std::function<void()> answered_;
   std::atomic<bool> closed_ = false;
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::condition_variable landed_;
   std::size_t flights_ = 0;
-  std::set<std::string> busy_;
 };
 
 }  // namespace outrider::consumer

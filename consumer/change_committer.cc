@@ -83,13 +83,26 @@ Result<ChangeCommitter::Committed> ChangeCommitter::Write(std::span<const Change
     behind.clear();
     std::span<const Change> todo = changes;
     if (!heads.empty()) {
-      // While the heads are locked nobody ends one, so none of these followers is parked after it should have been
-      // woken.
-      auto locked = store_.LockUnfinished(connection, Found({heads.begin(), heads.end()}));
-      if (!locked) return std::unexpected(locked.error());
-      const std::set<std::int64_t> unfinished(locked->begin(), locked->end());
+      // While what holds the followers is locked nobody ends or frees it, so none of them is parked after it should
+      // have been woken.
+      std::vector<std::int64_t> unfinished;
+      std::vector<std::int64_t> dead;
       for (std::size_t i = 0; i < changes.size(); ++i) {
-        if (unfinished.contains(heads[i])) behind.push_back(changes[i]);
+        (changes[i].parked_by == kParkedByBlockedKey ? dead : unfinished).push_back(heads[i]);
+      }
+      std::set<std::int64_t> holding;
+      if (!unfinished.empty()) {
+        auto locked = ordering_.LockUnfinished(connection, Found(std::move(unfinished)));
+        if (!locked) return std::unexpected(locked.error());
+        holding.insert(locked->begin(), locked->end());
+      }
+      if (!dead.empty()) {
+        auto locked = ordering_.LockBlockers(connection, Found(std::move(dead)));
+        if (!locked) return std::unexpected(locked.error());
+        holding.insert(locked->begin(), locked->end());
+      }
+      for (std::size_t i = 0; i < changes.size(); ++i) {
+        if (holding.contains(heads[i])) behind.push_back(changes[i]);
       }
       todo = behind;
       if (todo.empty()) return {};
@@ -99,21 +112,9 @@ Result<ChangeCommitter::Committed> ChangeCommitter::Write(std::span<const Change
     if (*written != todo.size()) return std::unexpected(SomebodyElse());
     committed.changed = todo.size();
 
-    std::set<std::string> freed;
-    std::set<std::string> channels;
-    for (const Change& change : todo) {
-      if (!change.ends() || change.ordering_hash.empty()) continue;
-      freed.insert(change.ordering_hash);
-      channels.insert(change.channel);
-    }
-    if (!freed.empty()) {
-      const std::vector<std::string> hashes(freed.begin(), freed.end());
-      auto next = store_.FindHeads(connection, hashes);
-      if (!next) return std::unexpected(next.error());
-      auto woken = store_.Wake(connection, Found(std::move(*next)));
-      if (!woken) return std::unexpected(woken.error());
-      committed.channels.assign(channels.begin(), channels.end());
-    }
+    auto channels = ordering_.Follow(connection, todo, blocks_);
+    if (!channels) return std::unexpected(channels.error());
+    committed.channels.assign(channels->begin(), channels->end());
     const bool outcomes = std::ranges::any_of(todo, [](const Change& change) { return change.attempt.has_value(); });
     if (outcomes) {
       if (auto failure = PassFailpoint(Failpoint::kSettleBeforeCommit)) return std::unexpected(*failure);

@@ -13,6 +13,7 @@
 #include "consumer/attempt_runner.h"
 #include "consumer/change_committer.h"
 #include "consumer/channel_gates.h"
+#include "consumer/pauses.h"
 #include "consumer/record_scan.h"
 #include "consumer/record_sweep.h"
 #include "consumer/settlement_writer.h"
@@ -47,7 +48,13 @@ struct Delivery::State {
         log(the_log),
         shards(options.owner, options.shard_lease, pool, clock, log),
         gates(options.max_in_flight),
-        committer(pool, clock, probe, log),
+        committer(
+            pool,
+            [this](std::string_view channel) {
+              const auto settings = sender.FindChannel(channel);
+              return settings && settings->ordering == providers::OnDeadHead::kBlock;
+            },
+            clock, probe, log),
         runner({options.owner, options.lease, options.call_deadline, options.max_age}, sender, gates, clock, probe,
                [this] { WakeUp(); }),
         scan({options.owner, options.lease, options.scan_idle, options.max_age, options.scan_batch}, pool, sender,
@@ -66,6 +73,8 @@ struct Delivery::State {
 
   Result<Round> Turn();
   void RefreshChannels();
+  Result<void> RefreshPauses();
+  void SayPauses();
   void Settled(std::span<const Change> changes, const ChangeCommitter::Committed& committed);
   void Drain(milliseconds grace);
 
@@ -95,6 +104,9 @@ struct Delivery::State {
   RecordSweep sweep;
 
   ChannelTable channels;
+  std::vector<Pause> pauses;
+  PausedNames paused;
+  std::set<std::string> told_paused;  // tenants
   SteadyTime tend_at{};
   SteadyTime sweep_at{};
   SteadyTime next_look{};
@@ -116,8 +128,18 @@ void Delivery::State::RefreshChannels() {
   if (changed) scan.WakeAll();
 }
 
+Result<void> Delivery::State::RefreshPauses() {
+  auto connection = pool.Acquire();
+  if (!connection) return std::unexpected(connection.error());
+  auto read = ReadPauses(**connection);
+  if (!read) return std::unexpected(read.error());
+  pauses = std::move(*read);
+  paused = NamesOf(pauses);
+  probe.Paused(paused.channels.size(), paused.tenants.size());
+  return {};
+}
+
 void Delivery::State::Settled(std::span<const Change> changes, const ChangeCommitter::Committed& committed) {
-  runner.Settled(changes);
   for (const std::string& channel : committed.channels) scan.Wake(channel);
   for (const Change& change : changes) {
     if (!change.ends()) scan.Wake(change.channel);
@@ -130,6 +152,7 @@ Result<Delivery::Round> Delivery::State::Turn() {
   const SteadyTime now = clock.SteadyNow();
   if (now >= tend_at) {
     RefreshChannels();
+    if (auto read = RefreshPauses(); !read) return std::unexpected(read.error());
     const std::size_t before = shards.Held().size();
     if (auto tended = shards.Tend(); !tended) return std::unexpected(tended.error());
     tend_at = now + options.sweep;
@@ -137,7 +160,7 @@ Result<Delivery::Round> Delivery::State::Turn() {
   }
   const std::vector<int> held = shards.Held();
   if (now >= sweep_at) {
-    auto swept = sweep.RunOnce(held, channels);
+    auto swept = sweep.RunOnce(held, channels, paused);
     if (!swept) return std::unexpected(swept.error());
     sweep_at = now + options.sweep;
     round.recovered = swept->recovered;
@@ -146,7 +169,7 @@ Result<Delivery::Round> Delivery::State::Turn() {
   // While outcomes can't be written nothing new is taken up.
   next_look = now + options.scan_idle;
   if (writer.waiting() >= kUnsettledForEachPlace * options.max_in_flight) return round;
-  auto found = scan.RunOnce(held, channels);
+  auto found = scan.RunOnce(held, channels, paused);
   if (!found) return std::unexpected(found.error());
   next_look = scan.next_look();
   if (found->stale) sweep_at = now;
@@ -196,15 +219,34 @@ void Delivery::State::Say(const Result<Round>& round) {
   health.SetPart(kPart, true,
                  fmt::format("{} of {} shards, {} channel{}", held, shards.assigned(), channels.size(),
                              channels.size() == 1 ? "" : "s"));
-  const std::map<std::string, std::string> closed = gates.Held();
-  for (const auto& [channel, reason] : closed) {
-    health.SetPart("channel " + channel, false, "held: " + reason);
-    if (told_held.insert(channel).second) log.Warn("channel.held", {{"channel", channel}, {"reason", reason}});
+  std::map<std::string, std::string> closed;
+  for (const auto& [channel, reason] : gates.Held()) closed[channel] = "held: " + reason;
+  for (const Pause& pause : pauses) {
+    if (pause.kind == PauseKind::kChannel) closed[pause.name] = Describe(pause);
   }
+  for (const auto& [channel, why] : closed) {
+    health.SetPart("channel " + channel, false, why);
+    if (told_held.insert(channel).second) log.Warn("channel.held", {{"channel", channel}, {"reason", why}});
+  }
+  SayPauses();
   std::erase_if(told_held, [&](const std::string& channel) {
     if (closed.contains(channel)) return false;
     health.SetPart("channel " + channel, true, "open");
     log.Info("channel.open", {{"channel", channel}});
+    return true;
+  });
+}
+
+void Delivery::State::SayPauses() {
+  for (const Pause& pause : pauses) {
+    if (pause.kind != PauseKind::kTenant) continue;
+    health.SetPart("tenant " + pause.name, false, Describe(pause));
+    if (told_paused.insert(pause.name).second) log.Warn("tenant.paused", {{"tenant", pause.name}, {"by", pause.actor}});
+  }
+  std::erase_if(told_paused, [&](const std::string& tenant) {
+    if (paused.tenants.contains(tenant)) return false;
+    health.SetPart("tenant " + tenant, true, "goes on");
+    log.Info("tenant.resumed", {{"tenant", tenant}});
     return true;
   });
 }

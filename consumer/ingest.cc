@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,9 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include "consumer/audit_log.h"
 #include "consumer/event_reader.h"
 #include "consumer/ingest_plan.h"
 #include "consumer/ingest_store.h"
+#include "consumer/ordering_store.h"
 #include "model/dedupe_key.h"
 #include "model/text.h"
 #include "platform/failpoint/failpoint.h"
@@ -41,6 +44,26 @@ struct InDoubt {
   Outcome outcome;
   std::vector<EventPosition> positions;
 };
+
+}  // namespace
+
+namespace {
+
+// Not a person's doing, but it changes what had ended.
+Result<void> AuditReopening(MysqlConnection& connection, const KnownRecord& known, const RecordRow& row) {
+  const AuditEntry entry{.actor = fmt::format("event {}", row.event_id),
+                         .action = "reopen",
+                         .target = fmt::format("record {}", known.id),
+                         .reason = "another event with the same dedupe key; dedupe.reopen allows it"};
+  auto added = AuditLog::Add(connection, entry, 1);
+  if (!added) return std::unexpected(added.error());
+  Record was;
+  was.id = known.id;
+  was.status = known.status;
+  const std::array ids = {known.id};
+  if (auto done = OrderingStore().Unblock(connection, ids); !done) return done;
+  return AuditLog::AddRecords(connection, *added, std::span(&was, 1));
+}
 
 }  // namespace
 
@@ -146,6 +169,7 @@ Result<Made> Ingest::State::Transact(MysqlConnection& connection, std::span<cons
   if (auto done = IngestStore::InsertRecords(connection, plan.inserts); !done) return std::unexpected(done.error());
   for (const auto& [record, row] : plan.reopened) {
     if (auto done = IngestStore::Reopen(connection, record, row); !done) return std::unexpected(done.error());
+    if (auto done = AuditReopening(connection, record, row); !done) return std::unexpected(done.error());
   }
   if (auto done = IngestStore::InsertRejected(connection, plan.rejected); !done) return std::unexpected(done.error());
   // Last, so that the shards' rows, which the scanner's leases live in, are locked for a moment only.

@@ -5,7 +5,19 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "model/digest.h"
+#include "model/text.h"
+
 namespace outrider::consumer {
+
+std::string ParkedByPause(std::string_view tenant) {
+  constexpr std::size_t kMost = 64;  // of parked_by
+  constexpr std::size_t kDigits = 16;
+  const std::string whole = fmt::format("{}{}", kParkedByPausedTenant, tenant);
+  if (CountCodePoints(whole) <= kMost) return whole;
+  return fmt::format("{}~{}", CutCodePoints(whole, kMost - 1 - kDigits),
+                     ToHex(AsBytes(Sha256(tenant))).substr(0, kDigits));
+}
 
 Change MakeChange(const Record& record, DeliveryEvent event, std::string_view what) {
   const std::optional<DeliveryStatus> to = Next(record.status, event);

@@ -19,7 +19,13 @@ namespace outrider::consumer {
 // Why a record has no due time.
 inline constexpr std::string_view kParkedByUnknownChannel = "channel_unknown";
 inline constexpr std::string_view kParkedByOrderingKey = "ordering_key";
+// The first of a key behind a dead record that holds it; the others are parked by the key.
+inline constexpr std::string_view kParkedByBlockedKey = "blocked_ordering_key";
 inline constexpr std::string_view kParkedByUnknownTemplate = "template_unknown";
+// With the tenant's name behind it, so that one tenant's can be found.
+inline constexpr std::string_view kParkedByPausedTenant = "tenant_paused:";
+// As the column holds it: a name that is too long for that is cut and made unique by its digest.
+std::string ParkedByPause(std::string_view tenant);
 
 // The log's words for what happened to a record.
 inline constexpr std::string_view kRecordSettled = "record.settled";
@@ -40,7 +46,7 @@ struct Record {
   int attempt_no = 0;
   int attempts_spent = 0;
   int max_attempts = 0;  // the request's own; 0: the channel's
-  std::string parked_by, lease_owner, send_key;
+  std::string reason, parked_by, lease_owner, send_key;
   std::optional<std::chrono::microseconds> send_key_age;
   std::optional<std::chrono::microseconds> held_for;
   std::optional<std::chrono::microseconds> expires_in;  // zero or less: expired
@@ -77,6 +83,8 @@ struct Change {
   std::optional<std::chrono::microseconds> due_in;  // from the database's now; none: NULL
   std::string parked_by;                            // empty: NULL
   bool give_attempt_back = false;
+  bool attempts_anew = false;  // none is spent
+  bool new_send_key = false;   // the one that was used is forgotten
   bool uncertain = false;
   enum class Held { kNo, kYes, kAsBefore } held = Held::kAsBefore;  // yes: since its first time
   bool writes_answer = false;                                       // the four below; else they stay

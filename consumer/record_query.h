@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "consumer/pauses.h"
+#include "consumer/record_filter.h"
 #include "model/delivery_status.h"
 #include "model/result.h"
 #include "model/time.h"
@@ -21,6 +23,14 @@ struct AttemptView {
   std::optional<std::int64_t> duration_us;
   std::string worker, provider, verdict, reason, provider_code, provider_log_id, detail;
   int http_status = 0;
+};
+
+// What was done to a record by a person, or by an event that opened it again.
+struct ActionView {
+  Timestamp at{};
+  std::string actor, action, reason;
+  std::string was_status, was_reason;
+  bool was_uncertain = false;
 };
 
 struct RecordView {
@@ -38,11 +48,20 @@ struct RecordView {
   std::int32_t partition = 0;
   std::int64_t offset = 0;
   std::string aggregate_id;
-  std::vector<AttemptView> attempts;  // filled by FindByKey only
+  std::string ordering_hash;  // while it is unfinished
+
+  // Filled by FindByKey and FindById only.
+  std::vector<AttemptView> attempts;
+  std::vector<ActionView> actions;
+  std::int64_t behind = 0;    // the record of its ordering key that it waits for
+  bool behind_dead = false;   // which is dead and holds the key
+  std::vector<Pause> paused;  // its channel, its tenant
 };
 
 // The records of that dedupe key (several tenants and channels may share it; the 1000 oldest), with their attempts.
 Result<std::vector<RecordView>> FindByKey(mysql::MysqlConnection& connection, std::string_view dedupe_key);
+
+Result<std::optional<RecordView>> FindById(mysql::MysqlConnection& connection, std::int64_t id);
 
 struct ListFilter {
   std::optional<DeliveryStatus> status;
@@ -51,5 +70,8 @@ struct ListFilter {
 };
 // Newest first.
 Result<std::vector<RecordView>> ListRecords(mysql::MysqlConnection& connection, const ListFilter& filter);
+// The same of those that a filter describes, at most 1000; `before_id` as above.
+Result<std::vector<RecordView>> ListRecords(mysql::MysqlConnection& connection, const RecordFilter& filter,
+                                            std::optional<std::int64_t> before_id);
 
 }  // namespace outrider::consumer

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <unordered_map>
 #include <utility>
 
 #include "consumer/settlement.h"
@@ -22,6 +21,7 @@ constexpr int kIdleGrows = 10;  // times the idle time, at most
 // What couldn't be decided now because somebody holds a lock on it.
 constexpr milliseconds kAgainSoon{50};
 constexpr std::size_t kLeastLimit = 8;
+constexpr int kTriesOfAClaim = 4;
 constexpr std::size_t kTokenOwner = 46;  // with '#' and a counter it fits lease_owner
 
 SendOutcome Outcome(SendVerdict verdict, std::string_view reason, std::string_view detail) {
@@ -55,6 +55,7 @@ RecordScan::RecordScan(Options options, mysql::MysqlPool& pool, providers::Sende
       pool_(pool),
       sender_(sender),
       committer_(committer),
+      order_(pool, committer),
       gates_(gates),
       runner_(runner),
       writer_(writer),
@@ -85,7 +86,7 @@ void RecordScan::TakeWakes(const ChannelTable& channels, Time now) {
 }
 
 // Which channels to ask, and for how many rows.
-std::vector<RecordScan::Look> RecordScan::Choose(const ChannelTable& channels, Time now) {
+std::vector<RecordScan::Look> RecordScan::Choose(const ChannelTable& channels, const PausedNames& paused, Time now) {
   std::vector<Look> looks;
   next_look_ = now + options_.idle * kIdleGrows;
   std::size_t budget = options_.batch;
@@ -95,6 +96,7 @@ std::vector<RecordScan::Look> RecordScan::Choose(const ChannelTable& channels, T
   for (std::size_t i = 0; i < channels.size(); ++i, ++next) {
     if (next == channels.end()) next = channels.begin();
     const auto& [code, channel] = *next;
+    if (paused.channels.contains(code)) continue;
     Outlook& outlook = outlooks_[code];
     if (outlook.look_at > now) {
       Soon(outlook.look_at);
@@ -106,8 +108,8 @@ std::vector<RecordScan::Look> RecordScan::Choose(const ChannelTable& channels, T
     const std::size_t worth = outlook.backlog ? std::max<std::size_t>(opening.share / 4, 1) : 1;
     if (opening.places < worth) continue;
     providers::ChannelLimiter::Outlook limit = sender_.LookForPlaces(code);
-    // What a switched-off channel gets is skipped, which costs the vendor nothing.
-    if (!channel->enabled) limit = {opening.places, milliseconds{0}};
+    // What a switched-off channel gets is skipped, and what is a paused tenant's parked: both cost the vendor nothing.
+    if (!channel->enabled || outlook.met_paused) limit = {opening.places, milliseconds{0}};
     if (limit.places == 0) {
       if (outlook.backlog) probe_.RateLimited(channel->provider);
       Soon(now + limit.wait);
@@ -178,9 +180,14 @@ std::vector<std::int64_t> RecordScan::Pick(const std::vector<Look>& looks, const
   return ids;
 }
 
-std::optional<Change> RecordScan::EndOrMove(Candidate& candidate) const {
+std::optional<Change> RecordScan::EndOrMove(Candidate& candidate, const PausedNames& paused) const {
   Record& record = candidate.record;
   if (auto change = EndUnsent(record, SettleRules(*candidate.channel, options_.max_age))) return change;
+  if (paused.tenants.contains(record.tenant)) {
+    Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
+    change.parked_by = ParkedByPause(record.tenant);
+    return change;
+  }
   if (!candidate.channel->enabled) {
     candidate.known = Outcome(SendVerdict::kUnreachable, "channel_disabled", "the channel is switched off");
     return std::nullopt;
@@ -226,60 +233,26 @@ std::optional<Change> RecordScan::EndOrMove(Candidate& candidate) const {
   return std::nullopt;
 }
 
-// Of each ordering key only the first unfinished record goes on, and only if none of the key is in flight. The others
-// are parked; who ends the head wakes the next. A head stays the head until it ends, because ids of a key grow in the
-// order of arrival, so what is looked up here holds until the claim.
-Result<void> RecordScan::KeepOrder(std::vector<Candidate>& candidates) {
-  std::vector<std::string> keys;
+std::vector<KeyOrder::Waiting> RecordScan::Keyed(const std::vector<Candidate>& candidates) {
+  std::vector<KeyOrder::Waiting> waiting;
   for (const Candidate& candidate : candidates) {
-    if (!candidate.record.ordering_hash.empty()) keys.push_back(candidate.record.ordering_hash);
+    if (candidate.record.ordering_hash.empty()) continue;
+    waiting.push_back({&candidate.record, candidate.channel->ordering == providers::OnDeadHead::kBlock});
   }
-  if (keys.empty()) return {};
-  std::ranges::sort(keys);
-  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-  std::unordered_map<std::string, std::int64_t> head_of;
-  {
-    auto connection = pool_.Acquire();
-    if (!connection) return std::unexpected(connection.error());
-    auto heads = store_.FindHeads(**connection, keys);
-    if (!heads) return std::unexpected(heads.error());
-    for (std::size_t i = 0; i < keys.size(); ++i) head_of[keys[i]] = (*heads)[i];
-  }
-  std::vector<Change> followers;
-  std::vector<std::int64_t> heads;
-  for (Candidate& candidate : candidates) {
-    const Record& record = candidate.record;
-    if (record.ordering_hash.empty()) continue;
-    const std::int64_t head = head_of[record.ordering_hash];
-    if (head == record.id) {
-      candidate.dropped = runner_.IsBusy(record.ordering_hash);
-      continue;
-    }
-    candidate.dropped = true;
-    if (head == 0) continue;
-    Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
-    change.parked_by = kParkedByOrderingKey;
-    followers.push_back(std::move(change));
-    heads.push_back(head);
-  }
-  const std::size_t dropped = static_cast<std::size_t>(std::ranges::count_if(candidates, &Candidate::dropped));
-  std::size_t parked = 0;
-  if (!followers.empty()) {
-    auto committed = committer_.ParkBehind(followers, heads);
-    if (!committed) return std::unexpected(committed.error());
-    parked = committed->changed;
-  }
-  if (parked < dropped) {
-    const Time again = clock_.SteadyNow() + kAgainSoon;
-    for (const Candidate& candidate : candidates) {
-      if (!candidate.dropped) continue;
+  return waiting;
+}
+
+void RecordScan::Leave(const KeyOrder::Left& left, std::vector<Candidate>& candidates) {
+  const Time again = clock_.SteadyNow() + kAgainSoon;
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    if (!left.ids.contains(candidate.record.id)) return false;
+    if (left.undecided) {
       Outlook& outlook = outlooks_.find(candidate.record.channel)->second;
       outlook.look_at = outlook.backlog ? again : std::min(outlook.look_at, again);
+      Soon(again);
     }
-    Soon(again);
-  }
-  std::erase_if(candidates, [](const Candidate& candidate) { return candidate.dropped; });
-  return {};
+    return true;
+  });
 }
 
 // The claim's commit may or may not have happened: given back either way, once the database tells.
@@ -308,26 +281,46 @@ Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts
     ++counts.postponed;
     return true;
   });
-  if (candidates.empty()) return {};
-  std::ranges::sort(candidates, {}, [](const Candidate& candidate) { return candidate.record.id; });
-  std::vector<RecordStore::ClaimKey> keys;
-  for (const Candidate& candidate : candidates) {
-    keys.push_back({candidate.record.id, candidate.record.version, candidate.record.send_key});
-  }
   const std::string token = fmt::format("{}#{:x}", token_prefix_, ++claims_);
-  const Time claimed_at = clock_.SteadyNow();
   // Of what needs no request no place was taken.
   const auto give_place_back = [&](const Candidate& candidate) {
     if (!candidate.known) sender_.GivePlaceBack(candidate.record.channel);
   };
+  std::ranges::sort(candidates, {}, [](const Candidate& candidate) { return candidate.record.id; });
+  std::vector<RecordStore::ClaimKey> keys;
+  Time claimed_at{};
   std::size_t won = 0;
-  auto done = pool_.InTransaction([&](mysql::MysqlConnection& connection) -> Result<void> {
-    auto changed = store_.Claim(connection, keys, token, options_.lease);
-    if (!changed) return std::unexpected(changed.error());
-    won = *changed;
-    if (auto failure = PassFailpoint(Failpoint::kClaimBeforeCommit)) return std::unexpected(*failure);
-    return {};
-  });
+  Result<void> done;
+  for (int i = 0; i < kTriesOfAClaim; ++i) {
+    if (candidates.empty()) return {};
+    keys.clear();
+    std::vector<std::int64_t> ordered;
+    for (const Candidate& candidate : candidates) {
+      keys.push_back({candidate.record.id, candidate.record.version, candidate.record.send_key});
+      if (!candidate.record.ordering_hash.empty()) ordered.push_back(candidate.record.id);
+    }
+    claimed_at = clock_.SteadyNow();
+    done = pool_.InTransaction([&](mysql::MysqlConnection& connection) -> Result<void> {
+      auto changed = store_.Claim(connection, keys, token, options_.lease);
+      if (!changed) return std::unexpected(changed.error());
+      won = *changed;
+      if (!ordered.empty()) {
+        if (auto off = ordering_.TakeOff(connection, ordered, token); !off) return off;
+      }
+      if (auto failure = PassFailpoint(Failpoint::kClaimBeforeCommit)) return std::unexpected(*failure);
+      return {};
+    });
+    if (done || done.error().native_code != OrderingStore::kKeyInFlight) break;
+    auto left = order_.LookAtFlights(Keyed(candidates));
+    if (!left) {
+      std::ranges::for_each(candidates, give_place_back);
+      return std::unexpected(left.error());
+    }
+    for (const Candidate& candidate : candidates) {
+      if (left->ids.contains(candidate.record.id)) give_place_back(candidate);
+    }
+    Leave(*left, candidates);
+  }
   std::set<std::int64_t> mine;
   if (done && won == keys.size()) {
     for (const RecordStore::ClaimKey& key : keys) mine.insert(key.id);
@@ -372,11 +365,12 @@ Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts
   return {};
 }
 
-Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, const ChannelTable& channels) {
+Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, const ChannelTable& channels,
+                                               const PausedNames& paused) {
   Counts counts;
   const Time now = clock_.SteadyNow();
   TakeWakes(channels, now);
-  std::vector<Look> looks = Choose(channels, now);
+  std::vector<Look> looks = Choose(channels, paused, now);
   if (looks.empty() || shards.empty()) return counts;
 
   std::vector<RecordStore::DueQuery> queries;
@@ -414,6 +408,7 @@ Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, c
 
   std::vector<Candidate> candidates;
   std::vector<Change> changes;
+  for (const Look& look : looks) outlooks_.find(look.channel)->second.met_paused = false;
   for (Record& record : records) {
     const auto look = std::ranges::find(looks, record.channel, &Look::channel);
     if (look == looks.end()) continue;  // the database's words for a channel aren't ours any more
@@ -421,7 +416,8 @@ Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, c
     candidate.channel = channels.find(record.channel)->second;
     candidate.probe = look->opening.probe;
     candidate.record = std::move(record);
-    if (auto change = EndOrMove(candidate)) {
+    if (auto change = EndOrMove(candidate, paused)) {
+      if (change->parked_by.starts_with(kParkedByPausedTenant)) outlooks_.find(look->channel)->second.met_paused = true;
       changes.push_back(std::move(*change));
     } else {
       candidates.push_back(std::move(candidate));
@@ -434,7 +430,9 @@ Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, c
     for (const std::string& channel : committed->channels) Wake(channel);
     for (const Change& change : changes) Wake(change.channel);
   }
-  if (auto ordered = KeepOrder(candidates); !ordered) return std::unexpected(ordered.error());
+  auto left = order_.LookAtKeys(Keyed(candidates));
+  if (!left) return std::unexpected(left.error());
+  Leave(*left, candidates);
   if (auto claimed = Claim(std::move(candidates), counts); !claimed) return std::unexpected(claimed.error());
   return counts;
 }

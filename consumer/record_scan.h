@@ -24,6 +24,9 @@
 #include "consumer/attempt_runner.h"
 #include "consumer/change_committer.h"
 #include "consumer/channel_gates.h"
+#include "consumer/key_order.h"
+#include "consumer/ordering_store.h"
+#include "consumer/pauses.h"
 #include "consumer/priority_turns.h"
 #include "consumer/record_store.h"
 #include "metrics/delivery_probe.h"
@@ -59,7 +62,7 @@ class RecordScan final {
   RecordScan& operator=(const RecordScan&) = delete;
 
   // One look. Errors: nothing was claimed, or what was claimed is being given back.
-  Result<Counts> RunOnce(const std::vector<int>& shards, const ChannelTable& channels);
+  Result<Counts> RunOnce(const std::vector<int>& shards, const ChannelTable& channels, const PausedNames& paused = {});
   // When a look may find something, unless something else happens before.
   std::chrono::steady_clock::time_point next_look() const { return next_look_; }
 
@@ -71,6 +74,7 @@ class RecordScan final {
   struct Outlook {
     Time look_at{};
     std::chrono::milliseconds idle{0};
+    bool met_paused = false;         // records of a paused tenant, last time: there may be many
     bool backlog = false;            // more was there than could be taken
     std::size_t crowded_shards = 0;  // that had due rows, last time; 0: unknown
     PriorityTurns turns;
@@ -87,17 +91,17 @@ class RecordScan final {
     bool probe = false;
     providers::Notification notification;
     std::optional<SendOutcome> known;
-    bool dropped = false;
   };
 
   void TakeWakes(const ChannelTable& channels, Time now);
-  std::vector<Look> Choose(const ChannelTable& channels, Time now);
+  std::vector<Look> Choose(const ChannelTable& channels, const PausedNames& paused, Time now);
   std::vector<std::int64_t> Pick(const std::vector<Look>& looks, const std::vector<int>& shards,
                                  const std::vector<RecordStore::DueQuery>& queries,
                                  const std::vector<RecordStore::DueRow>& due, Time now);
   // Decides of each what happens without a send; nothing when it is to be sent.
-  std::optional<Change> EndOrMove(Candidate& candidate) const;
-  Result<void> KeepOrder(std::vector<Candidate>& candidates);
+  std::optional<Change> EndOrMove(Candidate& candidate, const PausedNames& paused) const;
+  static std::vector<KeyOrder::Waiting> Keyed(const std::vector<Candidate>& candidates);
+  void Leave(const KeyOrder::Left& left, std::vector<Candidate>& candidates);
   Result<void> Claim(std::vector<Candidate> candidates, Counts& counts);
   void Return(const Candidate& candidate, std::string_view token);
   void Soon(const Time& at) { next_look_ = std::min(next_look_, at); }
@@ -107,12 +111,14 @@ class RecordScan final {
   mysql::MysqlPool& pool_;
   providers::Sender& sender_;
   ChangeCommitter& committer_;
+  KeyOrder order_;
   ChannelGates& gates_;
   AttemptRunner& runner_;
   SettlementWriter& writer_;
   const Clock& clock_;
   DeliveryProbe& probe_;
   RecordStore store_;
+  OrderingStore ordering_;
 
   std::map<std::string, Outlook, std::less<>> outlooks_;
   std::uint64_t claims_ = 0;

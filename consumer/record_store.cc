@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
@@ -22,7 +23,7 @@ constexpr std::string_view kColumns =
     "r.attempt_no, r.attempts_spent, r.max_attempts, r.parked_by, r.lease_owner, r.send_key, "
     "TIMESTAMPDIFF(MICROSECOND, r.send_key_first_used_at, NOW(6)), TIMESTAMPDIFF(MICROSECOND, r.held_since, NOW(6)), "
     "TIMESTAMPDIFF(MICROSECOND, NOW(6), r.expires_at), TIMESTAMPDIFF(MICROSECOND, r.updated_at, NOW(6)), "
-    "r.committed_at, NOW(6)";
+    "r.committed_at, NOW(6), r.reason";
 
 // One part of FindDue. records_by_due alone (shard, channel, priority, due_at), in its order; finished and parked
 // records have no due_at and stand outside the range. {0}: the query's index.
@@ -42,6 +43,9 @@ constexpr std::string_view kReadWaiting =
     "SELECT {0} FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT UNSIGNED PATH '$')) AS k "
     "STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.id "
     "WHERE r.status IN ('pending', 'failed')";
+// By primary key; MySQL locks nothing that stands beside a JSON_TABLE. {0}: columns, {1}: placeholders.
+constexpr std::string_view kLock =
+    "SELECT {0} FROM notification_records AS r FORCE INDEX (PRIMARY) WHERE r.id IN ({1}) ORDER BY r.id FOR UPDATE";
 // By primary key. The condition on an earlier unfinished record of the ordering key is looked at before
 // (kFindHeadPart): once it holds it holds on, because ids of a key grow in the order of arrival.
 constexpr std::string_view kClaim =
@@ -70,12 +74,15 @@ constexpr std::string_view kWrite =
     "'$[11]', "
     "provider VARCHAR(32) CHARACTER SET utf8mb4 PATH '$[12]', message_id VARCHAR(128) CHARACTER SET utf8mb4 PATH "
     "'$[13]', log_id VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[14]', claim VARCHAR(64) CHARACTER "
-    "SET utf8mb4 PATH '$[15]')) AS k "
+    "SET utf8mb4 PATH '$[15]', spent_anew INT PATH '$[16]', key_anew INT PATH '$[17]')) AS k "
     "STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.id "
     "SET r.status = k.to_status, r.reason = NULLIF(k.reason, ''), r.version = r.version + 1, "
     "r.due_at = CASE WHEN k.due_us >= 0 THEN NOW(6) + INTERVAL LEAST(k.due_us, TIMESTAMPDIFF(MICROSECOND, NOW(6), "
     "'9999-12-31')) MICROSECOND END, "
-    "r.parked_by = NULLIF(k.parked_by, ''), r.lease_owner = NULL, r.attempts_spent = r.attempts_spent - k.given_back, "
+    "r.parked_by = NULLIF(k.parked_by, ''), r.lease_owner = NULL, "
+    "r.attempts_spent = IF(k.spent_anew = 1, 0, r.attempts_spent - k.given_back), "
+    "r.send_key = IF(k.key_anew = 1, NULL, r.send_key), "
+    "r.send_key_first_used_at = IF(k.key_anew = 1, NULL, r.send_key_first_used_at), "
     "r.uncertain = k.uncertain, "
     "r.held_since = CASE k.held WHEN 0 THEN NULL WHEN 1 THEN COALESCE(r.held_since, NOW(6)) ELSE r.held_since END, "
     "r.last_error = IF(k.answered = 1, NULLIF(k.last_error, ''), r.last_error), "
@@ -112,20 +119,6 @@ constexpr std::string_view kCompare =
     "FROM JSON_TABLE(?, '$[*]' COLUMNS (place INT PATH '$[0]', id BIGINT UNSIGNED PATH '$[1]', attempt_no INT PATH "
     "'$[2]')) AS k STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.id "
     "LEFT JOIN notification_attempts AS a ON a.record_id = k.id AND a.attempt_no = k.attempt_no";
-// One part of FindHeads: the first entry of records_by_open_ordering (open_ordering_hash, id). {0}: the key's index.
-constexpr std::string_view kFindHeadPart =
-    "(SELECT {0} AS place, id FROM notification_records FORCE INDEX (records_by_open_ordering) "
-    "WHERE open_ordering_hash = ? ORDER BY id LIMIT 1)";
-// By primary key. Nobody is waited for. {0}: placeholders.
-constexpr std::string_view kLockUnfinished =
-    "SELECT id FROM notification_records FORCE INDEX (PRIMARY) WHERE id IN ({0}) AND open_ordering_hash IS NOT NULL "
-    "FOR UPDATE SKIP LOCKED";
-// By primary key.
-constexpr std::string_view kWake =
-    "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT UNSIGNED PATH '$')) AS k "
-    "STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.id "
-    "SET r.parked_by = NULL, r.due_at = NOW(6), r.version = r.version + 1, r.updated_at = NOW(6) "
-    "WHERE r.parked_by = 'ordering_key' AND r.status IN ('pending', 'failed')";
 // By records_by_status (status, id): at most what all processes have in flight. {0}: columns.
 constexpr std::string_view kFindExpiredLeases =
     "SELECT {0} FROM notification_records AS r FORCE INDEX (records_by_status) "
@@ -135,6 +128,10 @@ constexpr std::string_view kFindParked =
     "SELECT {0} FROM notification_records AS r FORCE INDEX (records_by_parked) "
     "WHERE r.parked_by > ? OR (r.parked_by = ? AND (r.channel > ? OR (r.channel = ? AND r.id > ?))) "
     "ORDER BY r.parked_by, r.channel, r.id LIMIT ?";
+// By records_by_parked: one step of a walk over its first column.
+constexpr std::string_view kNextParkedBy =
+    "SELECT parked_by FROM notification_records FORCE INDEX (records_by_parked) WHERE parked_by > ? "
+    "ORDER BY parked_by LIMIT 1";
 // By records_by_parked. {0}: columns.
 constexpr std::string_view kFindParkedForChannel =
     "SELECT {0} FROM notification_records AS r FORCE INDEX (records_by_parked) "
@@ -145,7 +142,6 @@ constexpr std::string_view kNextChannel =
     "ORDER BY channel LIMIT 1";
 
 constexpr std::size_t kPartsPerStatement = 64;
-constexpr std::string_view kNoHash = "";
 
 Record Read(mysql::Row& row) {
   const auto span = [&](std::size_t column) -> std::optional<microseconds> {
@@ -175,7 +171,8 @@ Record Read(mysql::Row& row) {
   record.unchanged_for = span(19).value_or(microseconds{0});
   record.committed_at = row.OptionalTime(20);
   record.read_at = row.Time(21);
-  if (row.size() > 22 && !row.IsNull(22)) record.request = row.TakeText(22);
+  record.reason = row.TextOr(22, "");
+  if (row.size() > 23 && !row.IsNull(23)) record.request = row.TakeText(23);
   return record;
 }
 
@@ -247,6 +244,20 @@ Result<std::vector<Record>> RecordStore::ReadWaiting(mysql::MysqlConnection& con
   return ReadAll(connection.Execute(fmt::format(kReadWaiting, kColumns), {std::string_view(list)}));
 }
 
+Result<std::vector<Record>> RecordStore::Lock(mysql::MysqlConnection& connection,
+                                              std::span<const std::int64_t> ids) const {
+  std::vector<Record> records;
+  for (std::size_t first = 0; first < ids.size(); first += kPartsPerStatement) {
+    const auto part = ids.subspan(first, std::min(kPartsPerStatement, ids.size() - first));
+    std::vector<mysql::Param> params(part.begin(), part.end());
+    params.resize(std::bit_ceil(part.size()), std::int64_t{0});
+    auto read = ReadAll(connection.Execute(fmt::format(kLock, kColumns, mysql::Placeholders(params.size())), params));
+    if (!read) return std::unexpected(read.error());
+    std::ranges::move(*read, std::back_inserter(records));
+  }
+  return records;
+}
+
 Result<std::size_t> RecordStore::Claim(mysql::MysqlConnection& connection, std::span<const ClaimKey> keys,
                                        std::string_view token, std::chrono::milliseconds lease) const {
   const std::string list = ClaimList(keys);
@@ -276,7 +287,7 @@ Result<std::size_t> RecordStore::Write(mysql::MysqlConnection& connection, std::
                        Cut(change.parked_by, 64), change.give_attempt_back ? 1 : 0, change.uncertain ? 1 : 0,
                        static_cast<int>(change.held), change.writes_answer ? 1 : 0, Cut(change.last_error, 2000),
                        Cut(change.provider, 32), Cut(change.provider_message_id, 128), Cut(change.provider_log_id, 128),
-                       Cut(change.claim, 64)});
+                       Cut(change.claim, 64), change.attempts_anew ? 1 : 0, change.new_send_key ? 1 : 0});
     if (change.ends() && change.is_private) forgotten.push_back(change.id);
     if (!change.attempt) continue;
     const AttemptRow& row = *change.attempt;
@@ -327,41 +338,6 @@ Result<std::vector<RecordStore::Standing>> RecordStore::Compare(mysql::MysqlConn
   return standings;
 }
 
-Result<std::vector<std::int64_t>> RecordStore::FindHeads(mysql::MysqlConnection& connection,
-                                                         std::span<const std::string> ordering_hashes) const {
-  std::vector<std::int64_t> heads(ordering_hashes.size(), 0);
-  for (std::size_t first = 0; first < ordering_hashes.size(); first += kPartsPerStatement) {
-    const auto part = ordering_hashes.subspan(first, std::min(kPartsPerStatement, ordering_hashes.size() - first));
-    std::vector<mysql::Param> params(std::bit_ceil(part.size()), kNoHash);
-    for (std::size_t i = 0; i < part.size(); ++i) params[i] = std::string_view(part[i]);
-    auto found = connection.Execute(Union(kFindHeadPart, params.size()), params);
-    if (!found) return std::unexpected(found.error());
-    for (const mysql::Row& row : found->rows) heads[first + row.Unsigned(0)] = row.Int(1);
-  }
-  return heads;
-}
-
-Result<std::vector<std::int64_t>> RecordStore::LockUnfinished(mysql::MysqlConnection& connection,
-                                                              std::span<const std::int64_t> ids) const {
-  std::vector<std::int64_t> locked;
-  for (std::size_t first = 0; first < ids.size(); first += kPartsPerStatement) {
-    const auto part = ids.subspan(first, std::min(kPartsPerStatement, ids.size() - first));
-    std::vector<mysql::Param> params(part.begin(), part.end());
-    params.resize(std::bit_ceil(part.size()), std::int64_t{0});
-    auto found = connection.Execute(fmt::format(kLockUnfinished, mysql::Placeholders(params.size())), params);
-    if (!found) return std::unexpected(found.error());
-    for (const mysql::Row& row : found->rows) locked.push_back(row.Int(0));
-  }
-  return locked;
-}
-
-Result<std::size_t> RecordStore::Wake(mysql::MysqlConnection& connection, std::span<const std::int64_t> ids) const {
-  const std::string list = IdList(ids);
-  auto woken = connection.Execute(kWake, {std::string_view(list)});
-  if (!woken) return std::unexpected(woken.error());
-  return static_cast<std::size_t>(woken->affected);
-}
-
 Result<std::vector<Record>> RecordStore::FindExpiredLeases(mysql::MysqlConnection& connection,
                                                            std::size_t limit) const {
   return ReadAll(connection.Execute(fmt::format(kFindExpiredLeases, kColumns), {static_cast<std::uint64_t>(limit)}));
@@ -373,6 +349,12 @@ Result<std::vector<Record>> RecordStore::FindParked(mysql::MysqlConnection& conn
   const std::string_view channel = after.channel;
   return ReadAll(connection.Execute(fmt::format(kFindParked, kColumns),
                                     {by, by, channel, channel, after.id, static_cast<std::uint64_t>(limit)}));
+}
+
+Result<std::string> RecordStore::NextParkedBy(mysql::MysqlConnection& connection, std::string_view after) const {
+  auto found = connection.Execute(kNextParkedBy, {after});
+  if (!found) return std::unexpected(found.error());
+  return found->rows.empty() ? std::string() : found->rows.front().Text(0);
 }
 
 Result<std::vector<Record>> RecordStore::FindParkedForChannel(mysql::MysqlConnection& connection,

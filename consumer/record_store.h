@@ -42,6 +42,9 @@ class RecordStore final {
   // Due, or not, without requests: for channels that are switched off or held.
   Result<std::vector<Record>> ReadWaiting(mysql::MysqlConnection& connection, std::span<const std::int64_t> ids) const;
 
+  // All that are there, locked until the transaction ends. REQUIRES: the ids in order.
+  Result<std::vector<Record>> Lock(mysql::MysqlConnection& connection, std::span<const std::int64_t> ids) const;
+
   struct ClaimKey {
     std::int64_t id = 0;
     std::uint32_t version = 0;
@@ -65,15 +68,6 @@ class RecordStore final {
   // How the database stands to each of the changes.
   Result<std::vector<Standing>> Compare(mysql::MysqlConnection& connection, std::span<const Change> changes) const;
 
-  // The first unfinished record of each ordering key, 0 when there is none.
-  Result<std::vector<std::int64_t>> FindHeads(mysql::MysqlConnection& connection,
-                                              std::span<const std::string> ordering_hashes) const;
-  // Locks those of the records that are unfinished and that nobody else has locked, and gives them.
-  Result<std::vector<std::int64_t>> LockUnfinished(mysql::MysqlConnection& connection,
-                                                   std::span<const std::int64_t> ids) const;
-  // Makes followers due that were parked behind their ordering key; gives how many.
-  Result<std::size_t> Wake(mysql::MysqlConnection& connection, std::span<const std::int64_t> ids) const;
-
   Result<std::vector<Record>> FindExpiredLeases(mysql::MysqlConnection& connection, std::size_t limit) const;
   // Parked records in the order of (parked_by, channel, id), after that place.
   struct ParkedPlace {
@@ -82,6 +76,8 @@ class RecordStore final {
   };
   Result<std::vector<Record>> FindParked(mysql::MysqlConnection& connection, const ParkedPlace& after,
                                          std::size_t limit) const;
+  // The first value of parked_by after `after`; empty: none.
+  Result<std::string> NextParkedBy(mysql::MysqlConnection& connection, std::string_view after) const;
   // Parked for want of this channel.
   Result<std::vector<Record>> FindParkedForChannel(mysql::MysqlConnection& connection, std::string_view channel,
                                                    std::size_t limit) const;

@@ -3,7 +3,8 @@
 // Expired leases of any shard are recovered, whatever the channel's state. Parked records are walked one page at a
 // time, in a circle: what expired, waited too long, or whose channel or ordering key has become free goes on. Records
 // of channels that are switched off are skipped; those of held channels end when they expire or have waited for
-// max_age; those of channels that nobody knows are parked.
+// max_age; those of channels that nobody knows are parked. Keys that a dead record holds are let go when their
+// channel's policy isn't to block any more.
 //
 // Threads: one. Several processes may sweep at once: every change is conditional. Nothing is lost on a crash.
 #pragma once
@@ -19,6 +20,8 @@
 
 #include "consumer/change_committer.h"
 #include "consumer/channel_gates.h"
+#include "consumer/ordering_store.h"
+#include "consumer/pauses.h"
 #include "consumer/record_scan.h"
 #include "consumer/record_store.h"
 #include "consumer/settlement_writer.h"
@@ -40,13 +43,17 @@ class RecordSweep final {
   RecordSweep(const RecordSweep&) = delete;
   RecordSweep& operator=(const RecordSweep&) = delete;
 
-  Result<Counts> RunOnce(const std::vector<int>& shards, const ChannelTable& channels);
+  Result<Counts> RunOnce(const std::vector<int>& shards, const ChannelTable& channels, const PausedNames& paused = {});
 
  private:
   Result<void> RecoverLeases(const ChannelTable& channels, Counts& counts);
   Result<void> ReleaseKnownChannels(const ChannelTable& channels, Counts& counts);
   Result<void> WalkParked(const std::vector<int>& shards, const ChannelTable& channels, Counts& counts);
-  Result<void> TendHeldChannels(const std::vector<int>& shards, const ChannelTable& channels, Counts& counts);
+  Result<bool> ReleaseTenants(const std::vector<int>& shards, const ChannelTable& channels, const PausedNames& paused,
+                              Counts& counts);
+  Result<void> TendHeldChannels(const std::vector<int>& shards, const ChannelTable& channels, const PausedNames& paused,
+                                Counts& counts);
+  Result<void> ReleaseBlockedKeys(const ChannelTable& channels);
   Result<void> ParkUnknownChannels(const std::vector<int>& shards, const ChannelTable& channels);
 
   Result<std::vector<Record>> Waiting(const std::vector<int>& shards, std::string_view channel,
@@ -61,8 +68,10 @@ class RecordSweep final {
   RecordScan& scan_;
   DeliveryProbe& probe_;
   RecordStore store_;
-  std::set<std::string, std::less<>> known_;       // channels, last time
-  std::set<std::string, std::less<>> to_release_;  // newly known, with parked records perhaps
+  OrderingStore ordering_;
+  std::set<std::string, std::less<>> known_;           // channels, last time
+  std::set<std::string, std::less<>> to_release_;      // newly known, with parked records perhaps
+  std::set<std::string, std::less<>> paused_tenants_;  // whose records are parked, and nobody else's
   RecordStore::ParkedPlace place_;
   std::size_t turns_ = 0;
 };

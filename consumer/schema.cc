@@ -63,7 +63,13 @@ const std::vector<mysql::NeededTable>& NeededTables() {
         "events_duplicate", "events_conflicting", "events_rejected", "offsets_skipped", "updated_at"}},
       {"rejected_events",
        {"id", "topic", "partition_no", "offset_no", "event_hash", "event_key", "value", "headers", "reason", "faults",
-        "created_at"}}};
+        "created_at"}},
+      {"ordering_flights", {"ordering_hash", "record_id"}},
+      {"ordering_blocks", {"record_id", "ordering_hash", "channel", "blocked_at"}},
+      {"delivery_pauses", {"kind", "name", "paused_at", "actor", "reason"}},
+      {"audit_log", {"id", "acted_at", "actor", "action", "target", "records", "reason", "job", "detail"}},
+      {"audit_records", {"record_id", "audit_id", "was_status", "was_reason", "was_uncertain"}},
+      {"rejected_replays", {"rejected_id", "audit_id", "event_id"}}};
   return kTables;
 }
 

@@ -67,6 +67,11 @@ struct DeliveryProbe::State {
         uncertain(
             registry.Counter("uncertain_total", "Records of which it isn't known whether the provider took them.")),
         parked(registry.Counter("parked_total", "Records parked until a channel, key or limit lets them go on.")),
+        blocked(registry.Gauge("ordering_blocked_records", "Dead records that hold those behind them in their key.")),
+        oldest_blocked(registry.Gauge("ordering_oldest_blocked_timestamp_seconds",
+                                      "Since when the oldest of them has held its key; 0: there is none.")),
+        paused_channels(registry.Gauge("paused", "What a person has paused, by kind.", {{"kind", "channel"}})),
+        paused_tenants(registry.Gauge("paused", "What a person has paused, by kind.", {{"kind", "tenant"}})),
         in_flight(registry.Gauge("inflight", "Items being worked on now, by stage.", {{"stage", "send"}})) {
     for (const Transition& transition : kTransitions) {
       const auto pair = std::pair(transition.from, transition.to);
@@ -94,6 +99,10 @@ struct DeliveryProbe::State {
   prometheus::Counter& leases_expired;
   prometheus::Counter& uncertain;
   prometheus::Counter& parked;
+  prometheus::Gauge& blocked;
+  prometheus::Gauge& oldest_blocked;
+  prometheus::Gauge& paused_channels;
+  prometheus::Gauge& paused_tenants;
   prometheus::Gauge& in_flight;
 };
 
@@ -127,6 +136,14 @@ void DeliveryProbe::LeasesExpired(std::size_t records) {
 }
 void DeliveryProbe::BecameUncertain(std::size_t records) { state_->uncertain.Increment(static_cast<double>(records)); }
 void DeliveryProbe::Parked(std::size_t records) { state_->parked.Increment(static_cast<double>(records)); }
+void DeliveryProbe::KeysBlocked(std::size_t records, std::optional<Timestamp> oldest) {
+  state_->blocked.Set(static_cast<double>(records));
+  state_->oldest_blocked.Set(oldest ? Seconds(oldest->time_since_epoch()) : 0);
+}
+void DeliveryProbe::Paused(std::size_t channels, std::size_t tenants) {
+  state_->paused_channels.Set(static_cast<double>(channels));
+  state_->paused_tenants.Set(static_cast<double>(tenants));
+}
 void DeliveryProbe::InFlight(std::size_t sends) { state_->in_flight.Set(static_cast<double>(sends)); }
 void DeliveryProbe::RateLimited(std::string_view provider) { state_->Provider(provider).rate_limited.Increment(); }
 void DeliveryProbe::UnknownCode(std::string_view provider) { state_->Provider(provider).unknown_codes.Increment(); }

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "metrics/registry.h"
 #include "model/delivery_status.h"
 #include "model/outcome.h"
+#include "model/time.h"
 
 namespace outrider {
 
@@ -38,9 +40,11 @@ class DeliveryProbe final {
   void LeasesExpired(std::size_t records);
   void BecameUncertain(std::size_t records);
   void Parked(std::size_t records);
-  void InFlight(std::size_t sends);             // now
-  void RateLimited(std::string_view provider);  // held back by our own limiter
-  void UnknownCode(std::string_view provider);  // a vendor's code that no table has
+  void KeysBlocked(std::size_t records, std::optional<Timestamp> oldest);  // dead records that hold their ordering key
+  void Paused(std::size_t channels, std::size_t tenants);                  // by a person, now
+  void InFlight(std::size_t sends);                                        // now
+  void RateLimited(std::string_view provider);                             // held back by our own limiter
+  void UnknownCode(std::string_view provider);                             // a vendor's code that no table has
 
  private:
   struct State;

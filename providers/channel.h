@@ -23,6 +23,12 @@ enum class OnUncertain {
   kHold,   // a person decides: dead, reason "uncertain"
 };
 
+// What the end of an ordering key's head means for those behind it, when that end is `dead`.
+enum class OnDeadHead {
+  kSkip,   // they go on without it
+  kBlock,  // they wait until a person replays or discards it
+};
+
 struct ChannelSettings {
   std::string code;
   std::string provider;  // "feishu_bot", "mock"
@@ -31,6 +37,7 @@ struct ChannelSettings {
   RateLimit rate;
   RetryPolicy retry;
   OnUncertain on_uncertain = OnUncertain::kRetry;
+  OnDeadHead ordering = OnDeadHead::kSkip;
   std::set<DeliveryStatus> reopen;      // finished states that a different event with the same key re-opens
   bool allow_insecure_targets = false;  // plain http and private addresses as targets: for tests
   friend bool operator==(const ChannelSettings&, const ChannelSettings&) = default;

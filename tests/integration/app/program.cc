@@ -63,8 +63,12 @@ std::unique_ptr<Running> Installation::Run(const std::vector<std::string>& more)
   return std::make_unique<Running>(program_->Run(more));
 }
 
-std::unique_ptr<mysql::MysqlConnection> Installation::ConnectToShop() const {
-  auto connection = mysql::MysqlConnection::Open(server_.Options(shop_));
+std::unique_ptr<testing::ChildProcess> Installation::Start(const std::vector<std::string>& arguments) const {
+  return program_->Start(arguments);
+}
+
+std::unique_ptr<mysql::MysqlConnection> Installation::Connect(const std::string& database) const {
+  auto connection = mysql::MysqlConnection::Open(server_.Options(database));
   if (!connection) throw std::runtime_error(connection.error().message);
   return std::move(*connection);
 }

@@ -49,14 +49,20 @@ class Installation final {
   void Configure(std::string_view more);
   Ended Call(const std::vector<std::string>& arguments) const;
   std::unique_ptr<Running> Run(const std::vector<std::string>& more = {}) const;
+  // A command that is still at work.
+  std::unique_ptr<testing::ChildProcess> Start(const std::vector<std::string>& arguments) const;
+  std::string configuration_file() const { return program_->configuration_file().string(); }
 
   const std::string& own_database() const { return own_; }
   const std::string& shop_database() const { return shop_; }
-  std::unique_ptr<mysql::MysqlConnection> ConnectToShop() const;
+  std::unique_ptr<mysql::MysqlConnection> ConnectToShop() const { return Connect(shop_); }
+  std::unique_ptr<mysql::MysqlConnection> ConnectToOwn() const { return Connect(own_); }
   // What a shop does: one request, committed.
   void Order(std::string_view dedupe_key, std::string_view channel = "ops") const;
 
  private:
+  std::unique_ptr<mysql::MysqlConnection> Connect(const std::string& database) const;
+
   testing::DatabaseServer& server_;
   std::string own_, shop_;
   std::unique_ptr<testing::OutriderProgram> program_;

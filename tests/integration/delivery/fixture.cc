@@ -79,13 +79,13 @@ std::int64_t DeliveryTest::Insert(const NewRecord& record) {
     request = fmt::format(R"({{"channel":"{}","dedupe_key":"{}","message":{{"text":"{}"}}{}}})", record.channel,
                           record.key, record.key, record.fields);
   }
-  const Digest hash = DedupeHash("default", record.channel, record.key);
+  const Digest hash = DedupeHash(record.tenant, record.channel, record.key);
   const Digest ordering = Sha256(record.ordering_key);
   const std::string sql = fmt::format(
       "INSERT INTO notification_records (dedupe_hash, tenant, channel, dedupe_key, event_id, content_hash, status, "
       "shard, due_at, parked_by, held_since, priority, ordering_hash, max_attempts, expires_at, private, recipient, "
       "request, source_topic, source_partition, source_offset, committed_at) "
-      "VALUES (?, 'default', ?, ?, UUID(), ?, ?, ?, {}, NULLIF(?, ''), {}, ?, ?, ?, {}, ?, 'chat_id:oc_1', ?, ?, ?, ?, "
+      "VALUES (?, ?, ?, ?, UUID(), ?, ?, ?, {}, NULLIF(?, ''), {}, ?, ?, ?, {}, ?, 'chat_id:oc_1', ?, ?, ?, ?, "
       "NOW(6))",
       record.parked_by.empty() ? record.due : "NULL", record.parked_by.empty() ? "NULL" : "NOW(6)",
       record.expires.empty() ? "NULL" : record.expires);
@@ -93,10 +93,11 @@ std::int64_t DeliveryTest::Insert(const NewRecord& record) {
       record.ordering_key.empty() ? mysql::Param(nullptr) : mysql::Param(AsBytes(ordering));
   return static_cast<std::int64_t>(
       Must(*db_, sql,
-           {AsBytes(hash), std::string_view(record.channel), std::string_view(record.key), AsBytes(hash),
-            std::string_view(record.status), shard, std::string_view(record.parked_by), std::int64_t{record.priority},
-            ordering_hash, std::int64_t{record.max_attempts}, std::int64_t{record.is_private ? 1 : 0},
-            std::string_view(request), std::string_view(record.topic), std::int64_t{record.partition}, ++offset_})
+           {AsBytes(hash), std::string_view(record.tenant), std::string_view(record.channel),
+            std::string_view(record.key), AsBytes(hash), std::string_view(record.status), shard,
+            std::string_view(record.parked_by), std::int64_t{record.priority}, ordering_hash,
+            std::int64_t{record.max_attempts}, std::int64_t{record.is_private ? 1 : 0}, std::string_view(request),
+            std::string_view(record.topic), std::int64_t{record.partition}, ++offset_})
           .insert_id);
 }
 

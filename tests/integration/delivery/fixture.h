@@ -53,6 +53,7 @@ struct NewRecord {
   std::string request;  // instead of the one that is made
   std::string topic = "t";
   int partition = 0;
+  std::string tenant = "default";
 };
 
 class DeliveryTest : public ::testing::Test {

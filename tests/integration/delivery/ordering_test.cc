@@ -140,5 +140,162 @@ TEST_F(OrderingTest, TheSecondProcessDoesntSendAFollowerWhileTheHeadIsInTheFirst
   EXPECT_THAT(Delivered(), ElementsAre("a1", "a2"));
 }
 
+// A dead record becomes pending again, as a person's replay or a reopening event makes it.
+constexpr std::string_view kBringBack =
+    "UPDATE notification_records SET status = 'pending', reason = NULL, version = version + 1, due_at = NOW(6), "
+    "attempts_spent = 0 WHERE id = ?";
+
+TEST_F(OrderingTest, ARecordThatIsBroughtBackWaitsForALaterOneInFlightElsewhere) {
+  const auto ids = InsertKeyed(2, "a");
+  Execute("UPDATE notification_records SET status = 'dead', reason = 'x', due_at = NULL WHERE id = ?", {ids[0]});
+  vendor_->AddFault({.kind = FaultKind::kSlowBody, .ms = 50});
+  auto first = MakeDelivery();
+  EXPECT_EQ(Turn(*first).claimed, 1u);
+  ASSERT_EQ(Column(ids[1], "status"), "sending");
+  EXPECT_EQ(Count("SELECT COUNT(*) FROM ordering_flights WHERE record_id = ?", {ids[1]}), 1);
+  first->Revoked({{"t", 0}});
+  Turn(*first);
+  auto second = MakeDelivery(Options("host:2:b"), clock_);
+  Execute(kBringBack, {ids[0]});
+  EXPECT_EQ(Turn(*second).claimed, 0u);
+  EXPECT_EQ(Story(ids[0]), "pending parked:ordering_key");
+  ASSERT_TRUE(WaitForStatus(ids[1], "sent"));
+  EXPECT_EQ(Story(ids[0]), "pending") << "woken by the end of the one in flight";
+  ASSERT_TRUE(TurnUntil(*second, ids[0], "sent"));
+  EXPECT_THAT(Delivered(), ElementsAre("a2", "a1"));
+}
+
+TEST_F(OrderingTest, ARecordThatIsBroughtBackGoesBeforeALaterOneThatWaits) {
+  vendor_->AddFault({.kind = FaultKind::kCode, .n = 11246, .text = "internal error"});
+  const auto ids = InsertKeyed(2, "a");
+  Execute("UPDATE notification_records SET status = 'dead', reason = 'x', due_at = NULL WHERE id = ?", {ids[0]});
+  auto delivery = MakeDelivery();
+  EXPECT_EQ(Turn(*delivery).claimed, 1u);
+  ASSERT_TRUE(WaitForStatus(ids[1], "failed"));
+  Execute(kBringBack, {ids[0]});
+  MakeDue(ids[1]);
+  ASSERT_TRUE(TurnUntilSent(*delivery, 2));
+  EXPECT_THAT(Delivered(), ElementsAre("a1", "a2"));
+}
+
+TEST_F(OrderingTest, AFlightThatAnotherVersionLeftBehindHoldsNobody) {
+  const auto ids = InsertKeyed(1, "a");
+  Execute("INSERT INTO ordering_flights SELECT ordering_hash, 4711 FROM notification_records WHERE id = ?", {ids[0]});
+  auto delivery = MakeDelivery();
+  ASSERT_TRUE(TurnUntilSent(*delivery, 1));
+  EXPECT_EQ(Count("SELECT COUNT(*) FROM ordering_flights"), 0);
+}
+
+TEST_F(OrderingTest, NoFlightOutlivesItsRecord) {
+  vendor_->AddFault({.kind = FaultKind::kCode, .n = 19024, .text = "Key Words Not Found"});
+  vendor_->AddFault({.kind = FaultKind::kCode, .n = 11246, .text = "internal error"});
+  const auto ids = InsertKeyed(3, "a");
+  auto delivery = MakeDelivery();
+  Turn(*delivery);
+  ASSERT_TRUE(WaitForStatus(ids[0], "dead"));
+  EXPECT_EQ(Count("SELECT COUNT(*) FROM ordering_flights"), 0);
+  Turn(*delivery);
+  ASSERT_TRUE(WaitForStatus(ids[1], "failed"));
+  EXPECT_EQ(Count("SELECT COUNT(*) FROM ordering_flights"), 0);
+}
+
+class BlockedKeyTest : public OrderingTest {
+ protected:
+  BlockedKeyTest() {
+    auto channel = Bot();
+    channel.ordering = providers::OnDeadHead::kBlock;
+    SetChannels({channel});
+  }
+  // Its shard is free for another process then.
+  void GiveUpShard(Delivery& delivery) {
+    delivery.Revoked({{"t", 0}});
+    Turn(delivery);
+  }
+  // The first of them is dead, and holds the others.
+  std::vector<std::int64_t> InsertHeld(Delivery& delivery, int count) {
+    vendor_->AddFault({.kind = FaultKind::kCode, .n = 19024, .text = "Key Words Not Found"});
+    auto ids = InsertKeyed(count, "a");
+    Turn(delivery);
+    EXPECT_TRUE(WaitForStatus(ids[0], "dead"));
+    return ids;
+  }
+};
+
+TEST_F(BlockedKeyTest, ADeadHeadHoldsThoseBehindItAndNobodyElse) {
+  auto delivery = MakeDelivery();
+  const auto ids = InsertHeld(*delivery, 3);
+  EXPECT_EQ(Story(ids[1]), "pending parked:blocked_ordering_key");
+  EXPECT_EQ(Story(ids[2]), "pending parked:ordering_key");
+  const std::int64_t other = Insert({.key = "b1", .ordering_key = "b"});
+  Turn(*delivery);
+  ASSERT_TRUE(WaitForStatus(other, "sent"));
+  EXPECT_EQ(Column(ids[1], "status"), "pending");
+  EXPECT_THAT(Delivered(), ElementsAre("b1"));
+}
+
+TEST_F(BlockedKeyTest, WhatArrivesLaterIsHeldTooAndANewProcessHoldsItAsWell) {
+  {
+    auto delivery = MakeDelivery();
+    InsertHeld(*delivery, 1);
+    GiveUpShard(*delivery);
+  }
+  const std::int64_t late = Insert({.key = "a9", .ordering_key = "a"});
+  auto delivery = MakeDelivery(Options("host:2:b"), clock_);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Turn(*delivery).claimed, 0u);
+  EXPECT_EQ(Story(late), "pending parked:blocked_ordering_key");
+}
+
+TEST_F(BlockedKeyTest, TheNextOneIsHeldWhenTheFirstBehindADeadOneEnds) {
+  auto delivery = MakeDelivery();
+  const auto ids = InsertHeld(*delivery, 3);
+  Execute("UPDATE notification_records SET expires_at = NOW(6) WHERE id = ?", {ids[1]});
+  ASSERT_TRUE(testing::WaitUntil([&] {
+    Turn(*delivery);
+    return Column(ids[1], "status") == "skipped";
+  }));
+  EXPECT_EQ(Story(ids[2]), "pending parked:blocked_ordering_key");
+}
+
+TEST_F(BlockedKeyTest, AnEarlierRecordThatIsBroughtBackIsNotHeld) {
+  auto delivery = MakeDelivery();
+  const auto ids = InsertHeld(*delivery, 2);
+  Execute(kBringBack, {ids[0]});
+  ASSERT_TRUE(TurnUntilSent(*delivery, 2));
+  EXPECT_THAT(Delivered(), ElementsAre("a1", "a2"));
+}
+
+TEST_F(BlockedKeyTest, WhatADeadRecordNoLongerHoldsIsFoundByTheSweep) {
+  auto delivery = MakeDelivery();
+  const auto ids = InsertHeld(*delivery, 2);
+  Execute(
+      "UPDATE notification_records SET status = 'skipped', reason = 'discarded', version = version + 1 WHERE id = ?",
+      {ids[0]});
+  ASSERT_TRUE(TurnUntilSent(*delivery, 1));
+  EXPECT_THAT(Delivered(), ElementsAre("a2"));
+}
+
+TEST_F(BlockedKeyTest, AChannelThatBlocksNoMoreLetsItsKeysGo) {
+  auto delivery = MakeDelivery();
+  InsertHeld(*delivery, 2);
+  SetChannels({Bot()});
+  ASSERT_TRUE(TurnUntilSent(*delivery, 1));
+  GiveUpShard(*delivery);
+  auto restarted = MakeDelivery(Options("host:2:b"), clock_);
+  Turn(*restarted);
+  EXPECT_EQ(Count("SELECT COUNT(*) FROM ordering_blocks"), 0);
+}
+
+TEST_F(BlockedKeyTest, HowManyKeysAreHeldIsMeasured) {
+  {
+    auto delivery = MakeDelivery();
+    InsertHeld(*delivery, 2);
+    GiveUpShard(*delivery);
+  }
+  auto delivery = MakeDelivery(Options("host:2:b"), clock_);
+  Turn(*delivery);
+  EXPECT_EQ(Metric("ordering_blocked_records"), 1);
+  EXPECT_GT(Metric("ordering_oldest_blocked_timestamp_seconds"), 0);
+}
+
 }  // namespace
 }  // namespace outrider::consumer

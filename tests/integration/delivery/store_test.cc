@@ -7,6 +7,7 @@
 
 #include <functional>
 
+#include "consumer/ordering_store.h"
 #include "tests/integration/delivery/fixture.h"
 
 namespace outrider::consumer {
@@ -142,7 +143,7 @@ TEST_F(StoreTest, WhatIsMeantForOneClaimLeavesAnothersAlone) {
 TEST_F(StoreTest, TheHeadOfAnOrderingKeyIsFoundWithoutItsFollowersAndItsPast) {
   const std::vector<std::string> keys = {std::string(AsBytes(Sha256("k"))), std::string(AsBytes(Sha256("none")))};
   EXPECT_LE(Cost([&] {
-              const auto heads = store_.FindHeads(*db_, keys);
+              const auto heads = OrderingStore().FindHeads(*db_, keys);
               ASSERT_TRUE(heads.has_value());
               EXPECT_GT((*heads)[0], 0);
               EXPECT_EQ((*heads)[1], 0);

@@ -340,6 +340,9 @@ TEST_F(ReopenTest, ADifferentEventReopensADeadRecordWithItsOwnContent) {
   EXPECT_THAT(Text("SELECT request FROM notification_records"), HasSubstr("again"));
   EXPECT_EQ(Text("SELECT source_offset FROM notification_records"), "1");
   EXPECT_EQ(log_.Count("record.reopened"), 1u);
+  EXPECT_EQ(Text("SELECT CONCAT_WS(' ', l.actor, l.action, l.records, r.was_status) FROM audit_log AS l JOIN "
+                 "audit_records AS r ON r.audit_id = l.id"),
+            "event event-0-1 reopen 1 dead");
 }
 
 TEST_F(ReopenTest, OnlyOneOfABatchReopens) {

@@ -32,7 +32,12 @@ std::unique_ptr<ChildProcess> OutriderProgram::Run(const std::vector<std::string
                                                    const std::map<std::string, std::string>& environment) {
   std::vector<std::string> all = {"run"};
   all.insert(all.end(), arguments.begin(), arguments.end());
-  ChildOptions options = Options(all);
+  return Start(all, environment);
+}
+
+std::unique_ptr<ChildProcess> OutriderProgram::Start(const std::vector<std::string>& arguments,
+                                                     const std::map<std::string, std::string>& environment) {
+  ChildOptions options = Options(arguments);
   options.environment = environment;
   return std::make_unique<ChildProcess>(options);
 }

@@ -29,6 +29,9 @@ class OutriderProgram final {
   // `outrider --config FILE run ARGUMENTS`, at work in the background; `environment` on top of this program's.
   std::unique_ptr<ChildProcess> Run(const std::vector<std::string>& arguments = {},
                                     const std::map<std::string, std::string>& environment = {});
+  // The same for any command.
+  std::unique_ptr<ChildProcess> Start(const std::vector<std::string>& arguments,
+                                      const std::map<std::string, std::string>& environment = {});
 
   struct Ended {
     int code = 0;

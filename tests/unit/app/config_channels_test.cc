@@ -41,6 +41,7 @@ TEST_F(ConfigChannelsTest, AChannelTakesTheVendorsLimitsByDefault) {
 TEST_F(ConfigChannelsTest, EverySettingOfAChannelIsTaken) {
   const ConfigReading reading = Channel(
       "provider: mock, mode: permanent_fail, enabled: off, rate: {per_second: 1, per_minute: 9}, on_uncertain: hold, "
+      "ordering: block, "
       "retry: {max_attempts: 2, base: 1s, max: 2s, jitter: 0}, dedupe: {reopen: [dead, skipped]}");
   EXPECT_THAT(reading.faults, IsEmpty());
   const providers::ChannelSettings& channel = reading.config.channels[0];
@@ -48,6 +49,7 @@ TEST_F(ConfigChannelsTest, EverySettingOfAChannelIsTaken) {
   EXPECT_EQ(channel.settings.at("mode").Reveal(), "permanent_fail");
   EXPECT_EQ(channel.rate, (providers::RateLimit{1, 9}));
   EXPECT_EQ(channel.on_uncertain, providers::OnUncertain::kHold);
+  EXPECT_EQ(channel.ordering, providers::OnDeadHead::kBlock);
   EXPECT_EQ(channel.retry.max_attempts, 2);
   EXPECT_EQ(channel.retry.base, milliseconds{1'000});
   EXPECT_THAT(channel.reopen, ElementsAre(DeliveryStatus::kDead, DeliveryStatus::kSkipped));
@@ -92,6 +94,8 @@ TEST_F(ConfigChannelsTest, ACodeIsPlain) {
 
 TEST_F(ConfigChannelsTest, WordsOfAClosedSetAreChecked) {
   EXPECT_THAT(Channel("provider: mock, on_uncertain: shrug").faults, ElementsAre(HasSubstr("must be retry or hold")));
+  EXPECT_THAT(Channel("provider: mock, ordering: fifo").faults,
+              ElementsAre(HasSubstr("channels.ops.ordering: must be skip_on_dead or block, not \"fifo\"")));
   EXPECT_THAT(Channel("provider: mock, dedupe: {reopen: [sent, lost]}").faults,
               ElementsAre(HasSubstr("may list dead and skipped, not \"sent\""), HasSubstr("not \"lost\"")));
 }
