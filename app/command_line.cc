@@ -13,6 +13,7 @@
 #include "app/commands.h"
 #include "app/config.h"
 #include "app/dead_letters.h"
+#include "app/outbox_rows.h"
 #include "app/pause.h"
 #include "app/rejected.h"
 #include "app/run.h"
@@ -79,6 +80,13 @@ struct CommandLine {
   CLI::App* rejected_replay =
       rejected->add_subcommand("replay", "Read them again, and put what can be read into Outrider's own outbox");
   RejectedChoice rejected_choice;
+
+  CLI::App* outbox = app.add_subcommand("outbox", "What waits in the outboxes, and rows that can't be published");
+  CLI::App* outbox_list = outbox->add_subcommand("ls", "Waiting rows, dead rows and held keys of each source");
+  CLI::App* outbox_replay = outbox->add_subcommand("replay", "Publish dead rows after all, before those of their key");
+  CLI::App* outbox_discard = outbox->add_subcommand("discard", "Give dead rows up: they are deleted");
+  DeadRowChoice dead_rows;
+  std::uint64_t before_row = 0;
 
   CLI::App* pause = app.add_subcommand("pause", "Take up nothing of a channel or a tenant until it is resumed");
   CLI::App* pause_list = pause->add_subcommand("ls", "What is paused");
@@ -186,6 +194,8 @@ struct CommandLine {
     AddManners(*rejected_replay);
     rejected_replay->add_flag("--yes", action.yes, "Don't ask");
 
+    AddOutbox();
+
     pause->require_subcommand(1);
     resume->require_subcommand(1);
     for (CLI::App* command : {pause, resume}) {
@@ -194,6 +204,25 @@ struct CommandLine {
         below->add_option("name", paused_name, "Its name")->required();
         below->add_option("--reason", action.reason, "Why: stands in the audit log");
       }
+    }
+  }
+
+  void AddOutbox() {
+    outbox->require_subcommand(1);
+    for (CLI::App* command : {outbox_list, outbox_replay, outbox_discard}) {
+      command->add_option("--source", dead_rows.source, "Only this source");
+      command->add_option("--id", dead_rows.ids, "Only these dead rows, between commas")->delimiter(',');
+      command->add_option("--seq", dead_rows.seqs, "Only rows with these numbers, between commas")->delimiter(',');
+      command->add_option("--type", dead_rows.type, "Only this aggregatetype");
+      command->add_option("--key", dead_rows.key, "Only this aggregateid");
+      command->add_option("--cause", dead_rows.cause, "Only what was moved aside for this reason");
+      command->add_option("--limit", dead_rows.limit, "At most so many")->check(CLI::PositiveNumber);
+    }
+    outbox_list->add_option("--before-id", before_row, "Only dead rows with a lower id: the next page");
+    for (CLI::App* command : {outbox_replay, outbox_discard}) {
+      AddManners(*command);
+      command->add_flag("--yes", action.yes, "Don't ask");
+      command->add_option("--rate", action.rate, "At most so many a second, for example 200/s");
     }
   }
 
@@ -299,6 +328,9 @@ std::optional<int> DispatchAction(const CommandLine& line, const Config& config)
   if (*line.rejected_list) return ListRejectedEvents(config, line.rejected_choice, line.before_id, format);
   if (*line.rejected_show) return ShowRejected(config, line.rejected_choice.id, format);
   if (*line.rejected_replay) return ReplayRejected(config, line.rejected_choice, line.action, format);
+  if (*line.outbox_list) return ListOutbox(config, line.dead_rows, line.before_row, format);
+  if (*line.outbox_replay) return ActOnDeadRows(config, DeadRowAction::kReplay, line.dead_rows, line.action, format);
+  if (*line.outbox_discard) return ActOnDeadRows(config, DeadRowAction::kDiscard, line.dead_rows, line.action, format);
   if (*line.pause_list) return ListPauses(config, format);
   for (const CLI::App* command : {line.pause, line.resume}) {
     for (const auto kind : {consumer::PauseKind::kChannel, consumer::PauseKind::kTenant}) {

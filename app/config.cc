@@ -64,6 +64,28 @@ bool SameDatabase(const mysql::MysqlOptions& a, const mysql::MysqlOptions& b) {
   return a.host == b.host && a.port == b.port && a.database == b.database;
 }
 
+void ReadRoutes(ConfigSection& section, outbox::Routes& routes) {
+  ConfigSection table = section.Sub("routes");
+  if (table.present() && table.value()->kind != ConfigValue::Kind::kMap) {
+    section.Fault("routes", "must be a map, aggregatetype: topic");
+    return;
+  }
+  for (std::size_t i = 0; table.present() && i < table.value()->entries.size(); ++i) {
+    const std::string& type = table.value()->entries[i].key;
+    std::string topic;
+    table.Text(type, topic);
+    if (const std::string fault = outbox::TopicFault(topic); !fault.empty()) {
+      table.Fault(type, fmt::format("is no topic: it {}", fault));
+    }
+    routes.topics[type] = topic;
+  }
+  table.End();
+  section.Bool("routes_only", routes.only);
+  if (routes.only && routes.topics.empty()) {
+    section.Fault("routes_only", "without routes nothing could ever be published");
+  }
+}
+
 SourceConfig ReadSource(ConfigSection section, const std::vector<SourceConfig>& others) {
   SourceConfig source;
   section.Text("name", source.name);
@@ -86,6 +108,7 @@ SourceConfig ReadSource(ConfigSection section, const std::vector<SourceConfig>& 
   } else if (on_poison != "skip") {
     section.Fault("on_poison", fmt::format("must be skip or block, not \"{}\"", on_poison));
   }
+  ReadRoutes(section, source.routes);
   for (const SourceConfig& other : others) {
     if (!source.database.database.empty() && SameDatabase(other.database, source.database) &&
         other.table == source.table) {
@@ -216,7 +239,7 @@ void ReadLog(ConfigSection section, LogOptions& options) {
 
 bool SameSource(const SourceConfig& a, const SourceConfig& b) {
   return a.name == b.name && a.database == b.database && a.migrate == b.migrate && a.table == b.table &&
-         a.on_poison == b.on_poison;
+         a.on_poison == b.on_poison && a.routes == b.routes;
 }
 
 }  // namespace
@@ -235,6 +258,11 @@ ConfigReading ReadConfig(const ConfigInput& input) {
   database.End();
   ReadSources(root, config);
   config.transport = ReadTransport(root);
+  for (std::size_t i = 0; i < config.sources.size(); ++i) {
+    if (config.transport == Transport::kDirect && config.sources[i].routes != outbox::Routes{}) {
+      root.FaultHere(fmt::format("sources[{}].routes has no meaning with transport: direct, which has no topics", i));
+    }
+  }
   ReadKafka(root.Sub("kafka"), config);
   root.Bool("allow_insecure_targets", config.allow_insecure_targets);
   ReadRetry(root.Sub("retry"), config.retry);

@@ -14,6 +14,7 @@
 #include "model/retry_policy.h"
 #include "model/secret.h"
 #include "outbox/on_poison.h"
+#include "outbox/routes.h"
 #include "platform/kafka/options.h"
 #include "platform/mysql/connection.h"
 #include "providers/channel.h"
@@ -26,6 +27,7 @@ struct SourceConfig {
   std::optional<mysql::MysqlOptions> migrate;  // the account that may create tables
   std::string table = "outbox";
   outbox::OnPoison on_poison = outbox::OnPoison::kSkip;
+  outbox::Routes routes;
 };
 
 enum class Transport { kKafka, kDirect };

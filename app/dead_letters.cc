@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -69,16 +68,6 @@ std::optional<RecordFilter> ReadChoice(const RecordChoice& choice, std::string& 
   read("--after", choice.after, filter.after);
   if (!fault.empty()) return std::nullopt;
   return filter;
-}
-
-// Records a second; zero: no limit. Nothing when it can't be read.
-std::optional<std::size_t> ReadRate(std::string_view text) {
-  if (text.empty()) return 0;
-  if (text.ends_with("/s")) text.remove_suffix(2);
-  std::size_t rate = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
-  if (error != std::errc() || end != text.data() + text.size() || rate == 0) return std::nullopt;
-  return rate;
 }
 
 consumer::KeyPolicy PolicyOf(const Config& config) {
@@ -202,34 +191,6 @@ int Conclude(const ActionJob& job, const JobEnd& result, std::size_t planned, Ou
   return result.error && result.changed == 0 ? kExitFailed : kExitPartly;
 }
 
-// Nothing: go on.
-std::optional<int> CheckOptions(const ActionOptions& options) {
-  if (!ReadRate(options.rate)) {
-    Say(fmt::format("--rate \"{}\" is not a number of records a second, such as 200/s", options.rate));
-    return kExitUsage;
-  }
-  if (options.reason.empty() && !options.dry_run && options.resume.empty()) {
-    Say("say why: --reason \"...\" stands in the audit log");
-    return kExitUsage;
-  }
-  return std::nullopt;
-}
-
-std::optional<int> AskWhether(const ActionOptions& options, std::size_t count, std::string_view verb) {
-  if (options.yes) return std::nullopt;
-  switch (AskForCount(count, fmt::format("{} {}", verb, Counted(count)))) {
-    case Consent::kGiven:
-      return std::nullopt;
-    case Consent::kRefused:
-      Say("nothing was changed");
-      return kExitFailed;
-    case Consent::kNotAsked:
-      break;
-  }
-  Say(fmt::format("this would {} {}, and there is no terminal to ask at: give --yes", verb, Counted(count)));
-  return kExitUsage;
-}
-
 }  // namespace
 
 int ListDead(const Config& config, const RecordChoice& choice, std::int64_t before_id, OutputFormat format) {
@@ -304,7 +265,9 @@ int ActOnDead(const Config& config, DeliveryEvent event, const RecordChoice& cho
     Print(job, preview->records, 0, options.dry_run, format);
     return kExitOk;
   }
-  if (const auto code = AskWhether(options, preview->records, VerbOf(event))) return *code;
+  if (const auto code =
+          AskWhether(options, preview->records, fmt::format("{} {}", VerbOf(event), Counted(preview->records))))
+    return *code;
   Say(fmt::format("job {}: {}", job.id, Counted(preview->records)));
   JobRun run(actions, job, preview->records, *ReadRate(options.rate));
   run.StartsAfter(before);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "app/action_options.h"
 #include "app/commands.h"
 #include "app/config.h"
 #include "model/delivery_status.h"
@@ -18,15 +19,6 @@ struct RecordChoice {
   std::string status = "dead";
   std::string channel, tenant, cause, key, before, after;
   std::size_t limit = 0;  // 0: all
-};
-
-// How an action is done.
-struct ActionOptions {
-  std::string reason;
-  std::string rate;    // "200/s" or "200"; empty: as fast as the database takes it
-  std::string resume;  // a job that was interrupted; the choice is its own then
-  bool dry_run = false;
-  bool yes = false;  // nobody is asked
 };
 
 int ListDead(const Config& config, const RecordChoice& choice, std::int64_t before_id, OutputFormat format);

@@ -192,24 +192,13 @@ int ShowRejected(const Config& config, std::int64_t id, OutputFormat format) {
 
 int ReplayRejected(const Config& config, const RejectedChoice& choice, const ActionOptions& options,
                    OutputFormat format) {
-  if (options.reason.empty() && !options.dry_run) {
-    Say("say why: --reason \"...\" stands in the audit log");
-    return kExitUsage;
-  }
+  if (const auto code = CheckOptions(options)) return *code;
   mysql::MysqlPool pool(config.database, kPool);
   auto ids = Choose(pool, choice);
   if (!ids) return Failed("the rejected events can't be read", ids.error());
-  if (!options.dry_run && !options.yes && !ids->empty()) {
-    switch (AskForCount(ids->size(), fmt::format("replay {}", Counted(ids->size())))) {
-      case Consent::kGiven:
-        break;
-      case Consent::kRefused:
-        Say("nothing was changed");
-        return kExitFailed;
-      case Consent::kNotAsked:
-        Say(fmt::format("this would replay {}, and there is no terminal to ask at: give --yes", Counted(ids->size())));
-        return kExitUsage;
-    }
+  if (!options.dry_run && !ids->empty()) {
+    if (const auto code = AskWhether(options, ids->size(), fmt::format("replay {}", Counted(ids->size()))))
+      return *code;
   }
   const std::string job = crypto::RandomUuid();
   const Interruption interruption;

@@ -164,7 +164,7 @@ Result<void> Sidecar::State::BuildRelay(const SourceConfig& source) {
                                                       consumer::IngestOptions{config.delivery.dedupe_memory});
     unit->sink = std::make_unique<DirectSink>(source.name, *unit->ingest, *delivery);
   } else {
-    auto sink = outbox::KafkaSink::Create(config.kafka);
+    auto sink = outbox::KafkaSink::Create(config.kafka, source.routes);
     if (!sink) return std::unexpected(sink.error());
     unit->sink = std::move(*sink);
   }

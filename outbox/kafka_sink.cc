@@ -14,33 +14,35 @@
 namespace outrider::outbox {
 namespace {
 
-constexpr std::size_t kMaxTopicLength = 249;
-
-bool IsTopicCharacter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-}
-
 struct TextHash {
   using is_transparent = void;
   std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
 };
 
-Result<void> CheckTopic(const OutboxRow& row, std::string_view topic) {
-  if (row.aggregatetype.empty()) return Fail(ErrorCode::kInvalid, "aggregatetype is empty, so the row has no topic");
-  if (topic.size() > kMaxTopicLength || !std::all_of(topic.begin(), topic.end(), IsTopicCharacter)) {
-    return Fail(
-        ErrorCode::kInvalid,
-        fmt::format("aggregatetype doesn't make a legal topic name: only a-z, A-Z, 0-9, '.', '_' and '-' may be in "
-                    "it, and {} characters with the prefix",
-                    kMaxTopicLength));
+// Numbers of Kafka's protocol.
+constexpr int kInvalidMessageSize = 4;
+constexpr int kMessageTooLarge = 10;
+constexpr int kInvalidTopic = 17;
+constexpr int kRecordListTooLarge = 18;
+
+PoisonReason ReasonOf(int native_code) {
+  switch (native_code) {
+    case kInvalidMessageSize:
+    case kMessageTooLarge:
+    case kRecordListTooLarge:
+      return PoisonReason::kTooLarge;
+    case kInvalidTopic:
+      return PoisonReason::kIllegalTopic;
+    default:
+      return PoisonReason::kCannotBePublished;
   }
-  return {};
 }
 
 }  // namespace
 
 struct KafkaSink::State {
-  explicit State(kafka::KafkaOptions kafka_options) : options(std::move(kafka_options)) {}
+  State(kafka::KafkaOptions kafka_options, Routes the_routes)
+      : options(std::move(kafka_options)), routes(std::move(the_routes)) {}
 
   Result<void> Connect() {
     auto created = kafka::KafkaProducer::Create(options);
@@ -69,6 +71,7 @@ struct KafkaSink::State {
   }
 
   const kafka::KafkaOptions options;
+  const Routes routes;
   std::unique_ptr<kafka::KafkaProducer> producer;
   // Outlive the producers that report them.
   std::unordered_set<std::string, TextHash, std::equal_to<>> topics;
@@ -77,8 +80,8 @@ struct KafkaSink::State {
   std::string rebuild_trouble;
 };
 
-Result<std::unique_ptr<KafkaSink>> KafkaSink::Create(const kafka::KafkaOptions& options) {
-  auto state = std::make_unique<State>(options);
+Result<std::unique_ptr<KafkaSink>> KafkaSink::Create(const kafka::KafkaOptions& options, Routes routes) {
+  auto state = std::make_unique<State>(options, std::move(routes));
   if (auto connected = state->Connect(); !connected) return std::unexpected(connected.error());
   return std::unique_ptr<KafkaSink>(new KafkaSink(std::move(state)));
 }
@@ -88,8 +91,7 @@ KafkaSink::~KafkaSink() = default;
 
 Result<void> KafkaSink::Submit(const OutboxRow& row) {
   std::string& topic = state_->topic;
-  topic.assign(kTopicPrefix).append(row.aggregatetype);
-  if (auto legal = CheckTopic(row, topic); !legal) return legal;
+  if (auto found = FindTopic(state_->routes, row.aggregatetype, topic); !found) return found;
   if (!state_->producer || state_->producer->fatal_error()) {
     return Fail(ErrorCode::kUnavailable,
                 fmt::format("the Kafka producer is being rebuilt: {}", state_->rebuild_trouble));
@@ -100,7 +102,11 @@ Result<void> KafkaSink::Submit(const OutboxRow& row) {
   std::size_t count = 3;
   if (row.traceparent) headers[count++] = {"traceparent", *row.traceparent};
   if (row.tracestate) headers[count++] = {"tracestate", *row.tracestate};
-  return state_->producer->Produce({topic, row.aggregateid, row.payload, {headers.data(), count}, row.seq});
+  auto taken = state_->producer->Produce({topic, row.aggregateid, row.payload, {headers.data(), count}, row.seq});
+  if (!taken && taken.error().code == ErrorCode::kInvalid) {
+    return Fail(ErrorCode::kInvalid, taken.error().message, static_cast<int>(ReasonOf(taken.error().native_code)));
+  }
+  return taken;
 }
 
 void KafkaSink::Poll(std::chrono::milliseconds wait, std::vector<PublishReport>& reports) {

@@ -8,6 +8,7 @@
 
 #include "tests/integration/outbox_kafka/fixture.h"
 #include "tests/support/memory_sink/event_sink_contract.h"
+#include "tests/support/process/wait_until.h"
 
 namespace outrider::testing {
 
@@ -91,8 +92,25 @@ TEST_F(KafkaSinkTest, AnAggregateTypeThatMakesNoTopicIsPoisonBeforeItIsSent) {
     const auto taken = sink_->Submit(RowOf(1, type, "key"));
     ASSERT_FALSE(taken.has_value()) << type;
     EXPECT_EQ(taken.error().code, ErrorCode::kInvalid);
+    EXPECT_EQ(taken.error().native_code, static_cast<int>(PoisonReason::kIllegalTopic));
   }
   EXPECT_EQ(sink_->outstanding(), 0u);
+}
+
+TEST_F(KafkaSinkTest, ARowGoesToTheTopicOfItsRouteAndWithoutOneNowhereWhereOnlyRoutesAreAllowed) {
+  auto sink = KafkaSink::Create(broker_.Options(), {.topics = {{"an order", "outbox.event." + type_}}, .only = true});
+  ASSERT_TRUE(sink.has_value());
+  const auto refused = (*sink)->Submit(RowOf(1, type_, "key"));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().native_code, static_cast<int>(PoisonReason::kTopicNotAllowed));
+  ASSERT_TRUE((*sink)->Submit(RowOf(2, "an order", "key")).has_value());
+  std::vector<PublishReport> reports;
+  ASSERT_TRUE(testing::WaitUntil([&] {
+    (*sink)->Poll(std::chrono::milliseconds{10}, reports);
+    return !reports.empty();
+  }));
+  EXPECT_EQ(reports[0].kind, Kind::kStored);
+  EXPECT_EQ(reports[0].topic, "outbox.event." + type_);
 }
 
 TEST_F(KafkaSinkTest, APayloadThatNoRequestHoldsIsPoisonBeforeItIsSent) {
@@ -101,6 +119,7 @@ TEST_F(KafkaSinkTest, APayloadThatNoRequestHoldsIsPoisonBeforeItIsSent) {
   const auto taken = sink_->Submit(row);
   ASSERT_FALSE(taken.has_value());
   EXPECT_EQ(taken.error().code, ErrorCode::kInvalid);
+  EXPECT_EQ(taken.error().native_code, static_cast<int>(PoisonReason::kTooLarge));
 }
 
 TEST_F(KafkaSinkTest, ARowThatTheBrokerRefusesAloneIsPoisonAndTheSinkWorksOn) {

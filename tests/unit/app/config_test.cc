@@ -48,6 +48,43 @@ TEST_F(ConfigTest, TheExampleOfTheManualIsValid) {
   EXPECT_EQ(reading.config.channels.size(), 1u);
 }
 
+constexpr char kRouted[] = R"(
+database: {url: "mysql://outrider:pw@db/outrider"}
+kafka: {brokers: "k1:9092"}
+sources: [{name: shop, url: "mysql://relay:pw@db/shop", routes: {order: shop.orders, invoice: shop.invoices}, routes_only: true}]
+)";
+
+TEST_F(ConfigTest, RoutesOfASourceAreTaken) {
+  const ConfigReading reading = files_.Read(kRouted);
+  EXPECT_THAT(reading.faults, IsEmpty());
+  const outbox::Routes expected{.topics = {{"order", "shop.orders"}, {"invoice", "shop.invoices"}}, .only = true};
+  EXPECT_EQ(reading.config.sources.at(0).routes, expected);
+  Config next = reading.config;
+  next.sources[0].routes.topics["order"] = "elsewhere";
+  EXPECT_THAT(NeedRestart(reading.config, next), ElementsAre("sources"));
+}
+
+TEST_F(ConfigTest, ARouteThatIsNoTopicAndRoutesThatMeanNothingAreFaults) {
+  EXPECT_THAT(files_
+                  .Read(R"(
+database: {url: "mysql://outrider:pw@db/outrider"}
+kafka: {brokers: "k1:9092"}
+sources: [{name: shop, url: "mysql://relay:pw@db/shop", routes: {order: "shop orders", bill: ""}}, {name: b, url: "mysql://relay:pw@db/b", routes_only: true}]
+)")
+                  .faults,
+              UnorderedElementsAre(AllOf(HasSubstr("sources[0].routes.order"), HasSubstr("character")),
+                                   AllOf(HasSubstr("sources[0].routes.bill"), HasSubstr("empty")),
+                                   AllOf(HasSubstr("sources[1].routes_only"), HasSubstr("nothing"))));
+  EXPECT_THAT(files_
+                  .Read(R"(
+database: {url: "mysql://outrider:pw@db/outrider"}
+transport: direct
+sources: [{name: shop, url: "mysql://relay:pw@db/shop", routes: {order: orders}}]
+)")
+                  .faults,
+              ElementsAre(HasSubstr("sources[0].routes has no meaning")));
+}
+
 TEST_F(ConfigTest, EverySettingOfEverySectionIsTaken) {
   const ConfigReading reading = files_.Read(R"(
 database: {url: "mysql://outrider:pw@db:3307/outrider", migrate_url: "mysql://admin:pw@db:3307/outrider"}

@@ -30,7 +30,8 @@ ConfigReading EverySection(const ConfigFiles& files) {
     channels += fmt::format("  {0}: {{provider: {0}}}\n", info.name);
   }
   return files.ReadMore(
-      "sources: [{name: shop, url: \"mysql://r@h/shop\"}]\nkafka: {properties: {client.id: x}}\nchannels:\n" +
+      "sources: [{name: shop, url: \"mysql://r@h/shop\", routes: {order: orders}}]\nkafka: {properties: {client.id: "
+      "x}}\nchannels:\n" +
       channels);
 }
 
@@ -39,6 +40,7 @@ std::string General(std::string path) {
     path = std::regex_replace(path, std::regex("^channels\\." + std::string(info.name) + "\\."), "channels.CODE.");
   }
   path = std::regex_replace(path, std::regex(R"(\[\d+\])"), "[]");
+  if (path == "sources[].routes.order") return "sources[].routes.TYPE";
   return path == "kafka.properties.client.id" ? "kafka.properties.NAME" : path;
 }
 
