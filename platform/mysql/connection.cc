@@ -94,6 +94,8 @@ std::string_view Advice(unsigned code) {
     case 1290:
     case 1836:
       return "; the server is read-only, is it still the primary?";
+    case 1665:
+      return "; set the server's binlog_format to ROW (or MIXED)";
     case 2002:
     case 2003:
       return "; is the server running and reachable?";
