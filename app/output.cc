@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
+
+#include "consumer/settlement.h"
 
 #include "model/text.h"
 #include "model/time.h"
@@ -106,6 +109,17 @@ std::string Waiting(const RecordView& record) {
   return record.due_at ? fmt::format("waits: due at {}", FormatRfc3339(*record.due_at)) : "waits";
 }
 
+std::string Doubt(const RecordView& record) {
+  if (IsTerminal(record.status) || !record.send_key_used_at) {
+    return "uncertain: an attempt's answer was lost, so it may have arrived more than once";
+  }
+  return fmt::format(
+      "uncertain: an attempt's answer was lost; until {} it is repeated under the same key, of which the provider "
+      "takes "
+      "one; then the provider is asked, if it can be, or on_uncertain decides",
+      FormatRfc3339(*record.send_key_used_at + consumer::kSendKeyWindow));
+}
+
 nlohmann::ordered_json ToJson(const RecordView& record) {
   nlohmann::ordered_json json;
   const auto time = [](const std::optional<Timestamp>& at) -> nlohmann::ordered_json {
@@ -138,6 +152,8 @@ nlohmann::ordered_json ToJson(const RecordView& record) {
   json["last_error"] = record.last_error;
   json["attempt_no"] = record.attempt_no;
   json["attempts_spent"] = record.attempts_spent;
+  json["send_key_holds_until"] =
+      time(record.send_key_used_at ? std::optional(*record.send_key_used_at + consumer::kSendKeyWindow) : std::nullopt);
   json["attempts"] = nlohmann::ordered_json::array();
   for (const AttemptView& attempt : record.attempts) {
     nlohmann::ordered_json row;
@@ -229,8 +245,7 @@ std::string Story(const RecordView& record, bool colour) {
   std::vector<std::string> details;
   if (!record.reason.empty()) details.push_back(record.reason);
   if (!record.provider_message_id.empty()) details.push_back("message id " + record.provider_message_id);
-  if (record.uncertain)
-    details.emplace_back("uncertain: an attempt's answer was lost, so it may have arrived more than once");
+  if (record.uncertain) details.push_back(Doubt(record));
   if (!IsTerminal(record.status)) details.push_back(Waiting(record));
   const std::string ending = Padded(std::string(status), kVerbWidth);
   text += Line(record.sent_at.value_or(record.updated_at),

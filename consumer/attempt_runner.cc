@@ -56,6 +56,7 @@ void AttemptRunner::Start(Claimed claimed, SettlementWriter& writer) {
   {
     const std::lock_guard lock(mutex_);
     ++flights_;
+    if (claimed.suspect) ++suspects_;
   }
   const auto now = clock_.SteadyNow();
   auto flight = std::make_shared<const Flight>(Flight{std::move(claimed), writer, now});
@@ -96,7 +97,8 @@ void AttemptRunner::Finish(const std::shared_ptr<const Flight>& flight, SendOutc
   }
 
   const SettleRules rules(*claimed.channel, options_.max_age);
-  Change change = Settle(record, outcome, rules, hold, RandomShare());
+  Change change = claimed.notification.ask_only ? SettleReconciled(record, outcome, rules, hold, RandomShare())
+                                                : Settle(record, outcome, rules, hold, RandomShare());
   change.provider = claimed.channel->provider;
   if (change.attempt) {
     change.attempt->worker = options_.owner;
@@ -104,6 +106,7 @@ void AttemptRunner::Finish(const std::shared_ptr<const Flight>& flight, SendOutc
     change.attempt->duration = std::chrono::duration_cast<microseconds>(now - flight->started);
     change.attempt->started_ago = change.attempt->duration;
   }
+  if (claimed.suspect) --suspects_;
   probe_.InFlight(gates_.in_flight());
   flight->writer.Add(std::move(change));
   answered_();

@@ -33,6 +33,7 @@ struct Claimed {
   providers::Notification notification;
   std::optional<SendOutcome> known;  // nothing is to be sent: this is the outcome
   bool probe = false;
+  bool suspect = false;                                // may be what ends the process
   std::chrono::steady_clock::time_point claimed_at{};  // taken before the statement left
 };
 
@@ -54,6 +55,8 @@ class AttemptRunner final {
   void Start(Claimed claimed, SettlementWriter& writer);
   // From now on nothing that hasn't left yet leaves.
   void Close() { closed_ = true; }
+  // Whether a record is in flight that may be what ends the process.
+  bool HasSuspect() const { return suspects_ > 0; }
   // Waits for every answer, which the sender promises by its deadline, or at the HTTP engine's end.
   void WaitUntilIdle();
 
@@ -70,6 +73,7 @@ class AttemptRunner final {
   DeliveryProbe& probe_;
   const std::function<void()> answered_;
   std::atomic<bool> closed_ = false;
+  std::atomic<int> suspects_ = 0;
   std::mutex mutex_;
   std::condition_variable landed_;
   std::size_t flights_ = 0;

@@ -129,6 +129,7 @@ Result<ChangeCommitter::Committed> ChangeCommitter::Write(std::span<const Change
 
 void ChangeCommitter::Tell(const Change& change) {
   probe_.Transitioned(change.from, change.to, 1);
+  if (change.attempt && change.attempt->verdict == kReconciledVerdict) probe_.Reconciled(change.attempt->reason);
   if (change.attempt) probe_.Attempted(change.attempt->provider, change.attempt->verdict, change.attempt->duration);
   if (change.to == DeliveryStatus::kDead) probe_.Died(change.reason);
   if (change.uncertain && !change.was_uncertain) probe_.BecameUncertain(1);

@@ -35,6 +35,7 @@ Change MakeChange(const Record& record, DeliveryEvent event, std::string_view wh
   change.is_private = record.is_private;
   change.was_uncertain = record.uncertain;
   change.uncertain = record.uncertain;
+  if (event == DeliveryEvent::kRescheduled) change.reason = record.reason;
   change.what = what;
   change.channel = record.channel;
   change.dedupe_key = record.dedupe_key;

@@ -27,6 +27,10 @@ inline constexpr std::string_view kParkedByPausedTenant = "tenant_paused:";
 // As the column holds it: a name that is too long for that is cut and made unique by its digest.
 std::string ParkedByPause(std::string_view tenant);
 
+// What attempt rows say beside the providers' verdicts.
+inline constexpr std::string_view kLeaseExpired = "lease_expired";
+inline constexpr std::string_view kReconciledVerdict = "reconciled";
+
 // The log's words for what happened to a record.
 inline constexpr std::string_view kRecordSettled = "record.settled";
 inline constexpr std::string_view kRecordReturned = "record.returned";    // the claim: nothing had left

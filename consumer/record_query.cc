@@ -20,7 +20,7 @@ constexpr std::string_view kColumns =
     "id, tenant, channel, dedupe_key, event_id, IF(private, '', recipient), status, reason, parked_by, last_error, "
     "provider, provider_message_id, provider_log_id, uncertain, private, priority, attempt_no, attempts_spent, due_at, "
     "committed_at, sent_at, expires_at, created_at, updated_at, source_topic, source_partition, source_offset, "
-    "source_key, open_ordering_hash";
+    "source_key, open_ordering_hash, IF(send_key IS NULL, NULL, send_key_first_used_at)";
 // Index records_by_key: one key, ids in order.
 constexpr std::string_view kFindByKey = "SELECT {} FROM notification_records WHERE dedupe_key = ? ORDER BY id LIMIT ?";
 // Primary key.
@@ -86,6 +86,7 @@ RecordView ReadView(mysql::Row& row) {
   view.offset = number();
   view.aggregate_id = text();
   view.ordering_hash = text();
+  view.send_key_used_at = time();
   return view;
 }
 

@@ -42,6 +42,7 @@ struct RecordView {
   bool is_private = false;
   int priority = 1;
   int attempt_no = 0, attempts_spent = 0;
+  std::optional<Timestamp> send_key_used_at;  // first; while there is one
   std::optional<Timestamp> due_at, committed_at, sent_at, expires_at;
   Timestamp created_at{}, updated_at{};
   std::string topic;

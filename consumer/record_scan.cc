@@ -21,6 +21,9 @@ constexpr int kIdleGrows = 10;  // times the idle time, at most
 // What couldn't be decided now because somebody holds a lock on it.
 constexpr milliseconds kAgainSoon{50};
 constexpr std::size_t kLeastLimit = 8;
+constexpr int kDeathsOfASuspect = 2;
+constexpr milliseconds kBetweenSuspects{250};
+constexpr milliseconds kLongestIsolation{30'000};
 constexpr int kTriesOfAClaim = 4;
 constexpr std::size_t kTokenOwner = 46;  // with '#' and a counter it fits lease_owner
 
@@ -228,9 +231,25 @@ std::optional<Change> RecordScan::EndOrMove(Candidate& candidate, const PausedNa
   notification.attachments = std::move(request.attachments);
   notification.attempt = record.attempt_no + 1;
   notification.is_private = record.is_private;
+  notification.ask_only = ShallReconcile(record, SettleRules(*candidate.channel, options_.max_age));
   record.request.clear();
   if (HasSendKey(*candidate.channel)) record.send_key = SendKeyOf(record);
   return std::nullopt;
+}
+
+void RecordScan::Isolate(std::vector<Candidate>& candidates, std::vector<Change>& changes) const {
+  bool taken = runner_.HasSuspect();
+  int waiting = 0;
+  std::erase_if(candidates, [&](Candidate& candidate) {
+    const Record& record = candidate.record;
+    if (record.reason != kLeaseExpired || record.attempts_spent < kDeathsOfASuspect) return false;
+    candidate.suspect = true;
+    if (!std::exchange(taken, true)) return false;
+    Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
+    change.due_in = std::min(++waiting * kBetweenSuspects, kLongestIsolation);
+    changes.push_back(std::move(change));
+    return true;
+  });
 }
 
 std::vector<KeyOrder::Waiting> RecordScan::Keyed(const std::vector<Candidate>& candidates) {
@@ -358,7 +377,7 @@ Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts
     if (!record.send_key.empty() && !record.send_key_age) record.send_key_age = microseconds{0};
     gates_.Started(record.channel, candidate.probe);
     started.push_back({std::move(record), std::move(candidate.channel), std::move(candidate.notification),
-                       std::move(candidate.known), candidate.probe, claimed_at});
+                       std::move(candidate.known), candidate.probe, candidate.suspect, claimed_at});
   }
   counts.claimed += started.size();
   for (Claimed& claimed : started) runner_.Start(std::move(claimed), writer_);
@@ -423,6 +442,7 @@ Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, c
       candidates.push_back(std::move(candidate));
     }
   }
+  Isolate(candidates, changes);
   if (!changes.empty()) {
     auto committed = committer_.Commit(changes);
     if (!committed) return std::unexpected(committed.error());

@@ -3,7 +3,8 @@
 // Asks, for each open channel and each priority, for no more rows than the channel's limit and its share of places will
 // pass: what waits for a slow, held or switched-off channel isn't looked at. A channel in which nothing was found rests
 // until new records come, something it waits for becomes due, or its idle time (which grows) is over. What can't be
-// sent is ended, parked or postponed without a claim.
+// sent is ended, parked or postponed without a claim. A record that was in flight when a process died, twice, may be
+// what it died of: of such suspects one at a time is sent, so that the next death takes no other of them along.
 //
 // Threads: RunOnce() and next_look() from one; Wake() and WakeAll() from any. On a crash nothing is lost: a claim that
 // was committed is recovered when its lease expires.
@@ -89,6 +90,7 @@ class RecordScan final {
     Record record;
     std::shared_ptr<const providers::ChannelSettings> channel;
     bool probe = false;
+    bool suspect = false;
     providers::Notification notification;
     std::optional<SendOutcome> known;
   };
@@ -100,6 +102,8 @@ class RecordScan final {
                                  const std::vector<RecordStore::DueRow>& due, Time now);
   // Decides of each what happens without a send; nothing when it is to be sent.
   std::optional<Change> EndOrMove(Candidate& candidate, const PausedNames& paused) const;
+  // Postpones suspects, but for one when none is in flight.
+  void Isolate(std::vector<Candidate>& candidates, std::vector<Change>& changes) const;
   static std::vector<KeyOrder::Waiting> Keyed(const std::vector<Candidate>& candidates);
   void Leave(const KeyOrder::Left& left, std::vector<Candidate>& candidates);
   Result<void> Claim(std::vector<Candidate> candidates, Counts& counts);

@@ -16,10 +16,17 @@ using std::chrono::milliseconds;
 
 // The HTTP engine's words for requests of which no byte left because of ourselves.
 constexpr std::array<std::string_view, 3> kOwnReasons = {"not_mine", "queue_full", "stopped"};
-constexpr std::string_view kLeaseExpired = "lease_expired";
+// Of a vendor that recognises a repetition, inside its window: soon, because the answer may only have been late.
+constexpr std::array<milliseconds, 7> kRepeats = {
+    std::chrono::seconds{10}, std::chrono::seconds{30}, std::chrono::minutes{2}, std::chrono::minutes{5},
+    std::chrono::minutes{10}, std::chrono::minutes{15}, std::chrono::minutes{20}};
+
+int MostAttempts(const Record& record, const SettleRules& rules) {
+  return record.max_attempts > 0 ? record.max_attempts : rules.retry.max_attempts;
+}
 
 bool AttemptsLeft(const Record& record, const SettleRules& rules) {
-  return record.attempts_spent < (record.max_attempts > 0 ? record.max_attempts : rules.retry.max_attempts);
+  return record.attempts_spent < MostAttempts(record, rules);
 }
 
 bool KeyHolds(const Record& record, const SettleRules& rules, milliseconds from_now) {
@@ -43,12 +50,28 @@ bool MayRepeat(const Record& record, const SettleRules& rules, milliseconds from
   return rules.on_uncertain == providers::OnUncertain::kRetry || KeyHolds(record, rules, from_now);
 }
 
+// One question a key, one extra claim a record: who died while asking has spent it.
+bool MayAsk(const Record& record, const SettleRules& rules) {
+  return rules.can_reconcile && !record.send_key.empty() && record.reason != kNotReconciled &&
+         record.attempts_spent <= MostAttempts(record, rules);
+}
+
+milliseconds RepeatDelay(const Record& record, const SettleRules& rules, double random,
+                         std::optional<milliseconds> retry_after) {
+  if (!KeyHolds(record, rules, milliseconds{0})) {
+    return RetryDelay(rules.retry, record.attempts_spent, random, retry_after);
+  }
+  RetryPolicy repeats = rules.retry;
+  repeats.schedule.assign(kRepeats.begin(), kRepeats.end());
+  return RetryDelay(repeats, record.attempts_spent, random, retry_after);
+}
+
 // Nobody knows whether it was taken.
 Change InDoubt(const Record& record, const SettleRules& rules, DeliveryEvent again, std::string_view what,
                std::optional<milliseconds> retry_after, double random) {
-  const milliseconds delay = RetryDelay(rules.retry, record.attempts_spent, random, retry_after);
+  const milliseconds delay = RepeatDelay(record, rules, random, retry_after);
   const bool may_repeat = MayRepeat(record, rules, delay);
-  if (may_repeat && !AttemptsLeft(record, rules)) {
+  if (may_repeat && !AttemptsLeft(record, rules) && !MayAsk(record, rules)) {
     Change change = MakeChange(record, DeliveryEvent::kAttemptsExhausted, what);
     change.uncertain = true;
     change.reason = "attempts_exhausted";
@@ -56,9 +79,24 @@ Change InDoubt(const Record& record, const SettleRules& rules, DeliveryEvent aga
   }
   Change change = MakeChange(record, again, what);
   change.uncertain = true;
-  // What may not be repeated is ended at the next look (EndUnsent).
-  change.due_in = may_repeat ? delay : milliseconds{0};
+  // What may not be repeated is asked about, or ended, at the next look (ShallReconcile, EndUnsent).
+  const bool repeats = AttemptsLeft(record, rules) && KeyHolds(record, rules, delay);
+  const bool asks = !repeats && MayAsk(record, rules);
+  change.due_in = may_repeat && !asks ? delay : milliseconds{0};
   return change;
+}
+
+AttemptRow RowOf(const Record& record, const SendOutcome& outcome) {
+  AttemptRow row;
+  row.attempt_no = record.attempt_no;
+  row.verdict = ToString(outcome.verdict);
+  row.reason = outcome.reason;
+  row.http_status = outcome.http_status;
+  row.provider_code = outcome.provider_code;
+  row.provider_log_id = outcome.provider_log_id;
+  row.detail = outcome.detail;
+  row.answer = outcome.answer;
+  return row;
 }
 
 Change Choose(const Record& record, const SendOutcome& outcome, const SettleRules& rules, milliseconds hold,
@@ -108,6 +146,7 @@ SettleRules::SettleRules(const providers::ChannelSettings& channel, std::chrono:
     : retry(channel.retry), on_uncertain(channel.on_uncertain), max_age(longest_hold) {
   const providers::ProviderInfo* provider = providers::FindProvider(channel.provider);
   key_dedupes = provider != nullptr && provider->has_send_key;
+  can_reconcile = provider != nullptr && provider->can_reconcile;
 }
 
 bool NeverLeft(const SendOutcome& outcome) {
@@ -130,16 +169,7 @@ Change Settle(const Record& record, const SendOutcome& outcome, const SettleRule
   if (!accepted) change.last_error = fmt::format("{}: {}", outcome.reason, outcome.detail);
   change.provider_message_id = outcome.provider_message_id;
   change.provider_log_id = outcome.provider_log_id;
-  AttemptRow row;
-  row.attempt_no = record.attempt_no;
-  row.verdict = ToString(outcome.verdict);
-  row.reason = outcome.reason;
-  row.http_status = outcome.http_status;
-  row.provider_code = outcome.provider_code;
-  row.provider_log_id = outcome.provider_log_id;
-  row.detail = outcome.detail;
-  row.answer = outcome.answer;
-  change.attempt = std::move(row);
+  change.attempt = RowOf(record, outcome);
   return change;
 }
 
@@ -149,12 +179,52 @@ std::optional<Change> EndUnsent(const Record& record, const SettleRules& rules) 
     change.reason = "expired";
     return change;
   }
-  if (record.status == DeliveryStatus::kFailed && record.uncertain && !MayRepeat(record, rules, milliseconds{0})) {
-    Change change = MakeChange(record, DeliveryEvent::kUncertainHeld, kRecordEnded);
-    change.reason = "uncertain";
-    return change;
+  if (record.status != DeliveryStatus::kFailed || !record.uncertain || ShallReconcile(record, rules)) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  const bool may_repeat = MayRepeat(record, rules, milliseconds{0});
+  if (may_repeat && AttemptsLeft(record, rules)) return std::nullopt;
+  Change change = MakeChange(record, DeliveryEvent::kUncertainHeld, kRecordEnded);
+  change.reason = may_repeat ? "attempts_exhausted" : "uncertain";
+  return change;
+}
+
+bool ShallReconcile(const Record& record, const SettleRules& rules) {
+  if (record.status != DeliveryStatus::kFailed || !record.uncertain || !MayAsk(record, rules)) return false;
+  return !AttemptsLeft(record, rules) || !KeyHolds(record, rules, milliseconds{0});
+}
+
+Change SettleReconciled(const Record& record, const SendOutcome& outcome, const SettleRules& rules, milliseconds hold,
+                        double random) {
+  if (NeverLeft(outcome) || IsChannelsFault(outcome)) return Settle(record, outcome, rules, hold, random);
+  const bool taken = outcome.verdict == SendVerdict::kAccepted;
+  const bool not_taken = outcome.verdict == SendVerdict::kNotNow && outcome.reason == kNotTaken;
+  Record before = record;  // the question cost nothing
+  --before.attempts_spent;
+  DeliveryEvent event = DeliveryEvent::kNotNow;
+  if (taken) event = DeliveryEvent::kAccepted;
+  if (not_taken && !AttemptsLeft(before, rules)) event = DeliveryEvent::kAttemptsExhausted;
+  Change change = MakeChange(record, event, kRecordSettled);
+  change.give_attempt_back = true;
+  change.held = Change::Held::kNo;
+  change.writes_answer = true;
+  change.provider_message_id = outcome.provider_message_id;
+  change.provider_log_id = outcome.provider_log_id;
+  change.uncertain = !taken && !not_taken;
+  if (!taken) {
+    change.reason = not_taken ? kNotTaken : kNotReconciled;
+    change.last_error = fmt::format("{}: {}", outcome.reason, outcome.detail);
+  }
+  if (event == DeliveryEvent::kAttemptsExhausted) change.reason = "attempts_exhausted";
+  if (event == DeliveryEvent::kNotNow) {
+    change.due_in =
+        not_taken ? RetryDelay(rules.retry, before.attempts_spent, random, outcome.retry_after) : milliseconds{0};
+    change.new_send_key = not_taken;
+  }
+  change.attempt = RowOf(record, outcome);
+  change.attempt->verdict = kReconciledVerdict;
+  change.attempt->reason = taken ? "taken" : change.reason;
+  return change;
 }
 
 Change Recover(const Record& record, const SettleRules& rules, double random) {

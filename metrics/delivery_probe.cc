@@ -66,6 +66,8 @@ struct DeliveryProbe::State {
         leases_expired(registry.Counter("leases_expired_total", "Records found sending with an expired lease.")),
         uncertain(
             registry.Counter("uncertain_total", "Records of which it isn't known whether the provider took them.")),
+        reconciled(registry, "reconciled_total", "Records in doubt whose provider was asked, by what it said.",
+                   "result", {"taken", "not_taken"}),
         parked(registry.Counter("parked_total", "Records parked until a channel, key or limit lets them go on.")),
         blocked(registry.Gauge("ordering_blocked_records", "Dead records that hold those behind them in their key.")),
         oldest_blocked(registry.Gauge("ordering_oldest_blocked_timestamp_seconds",
@@ -98,6 +100,7 @@ struct DeliveryProbe::State {
   prometheus::Counter& claim_conflicts;
   prometheus::Counter& leases_expired;
   prometheus::Counter& uncertain;
+  CounterByLabel reconciled;
   prometheus::Counter& parked;
   prometheus::Gauge& blocked;
   prometheus::Gauge& oldest_blocked;
@@ -135,6 +138,7 @@ void DeliveryProbe::LeasesExpired(std::size_t records) {
   state_->leases_expired.Increment(static_cast<double>(records));
 }
 void DeliveryProbe::BecameUncertain(std::size_t records) { state_->uncertain.Increment(static_cast<double>(records)); }
+void DeliveryProbe::Reconciled(std::string_view result) { state_->reconciled[result].Increment(); }
 void DeliveryProbe::Parked(std::size_t records) { state_->parked.Increment(static_cast<double>(records)); }
 void DeliveryProbe::KeysBlocked(std::size_t records, std::optional<Timestamp> oldest) {
   state_->blocked.Set(static_cast<double>(records));

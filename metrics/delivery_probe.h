@@ -39,6 +39,7 @@ class DeliveryProbe final {
   void ClaimConflicts(std::size_t records);
   void LeasesExpired(std::size_t records);
   void BecameUncertain(std::size_t records);
+  void Reconciled(std::string_view result);  // "taken", "not_taken"; anything else: unknown
   void Parked(std::size_t records);
   void KeysBlocked(std::size_t records, std::optional<Timestamp> oldest);  // dead records that hold their ordering key
   void Paused(std::size_t channels, std::size_t tenants);                  // by a person, now

@@ -20,6 +20,10 @@ enum class SendVerdict {
 
 std::string_view ToString(SendVerdict verdict);
 
+// The reason of a kNotNow with which a vendor who was asked says that it never took the request. Of what was asked,
+// only this and kAccepted (it took it) are answers.
+inline constexpr std::string_view kNotTaken = "not_taken";
+
 struct SendOutcome {
   SendVerdict verdict = SendVerdict::kNoAnswer;
   std::string reason;  // stable, label-safe: "feishu_19024", "timeout", "invalid_url"; empty when accepted

@@ -30,6 +30,7 @@ struct Notification {
   std::vector<Attachment> attachments;
   int attempt = 1;
   bool is_private = false;
+  bool ask_only = false;  // nothing is sent: the vendor is asked whether it took what was sent under the send key
 };
 
 struct SendContext {
@@ -50,6 +51,11 @@ class Provider {
   virtual SendPlan BuildRequest(const Notification& notification, const SendContext& context) const = 0;
   // Total: any status and any bytes yield an outcome. A 2xx that can't be read is kNoAnswer, never kAccepted.
   virtual SendOutcome ReadResponse(const http::HttpResponse& response) const = 0;
+
+  // Where ProviderInfo::can_reconcile: the same for the question whether the vendor took what was sent under the
+  // context's send key. kAccepted: it did. kNotNow with reason kNotTaken: it never did. Anything else: nobody knows.
+  virtual SendPlan BuildQuestion(const Notification&, const SendContext&) const { return SendOutcome{}; }
+  virtual SendOutcome ReadAnswer(const http::HttpResponse&) const { return SendOutcome{}; }
 };
 
 }  // namespace outrider::providers

@@ -32,8 +32,10 @@ struct Attempt {
   bool is_private = false;
 };
 
-SendOutcome OutcomeOf(const Provider& provider, const http::HttpResult& result) {
-  if (result.kind == http::HttpResult::Kind::kAnswered) return provider.ReadResponse(result.response);
+SendOutcome OutcomeOf(const Provider& provider, const http::HttpResult& result, bool asked) {
+  if (result.kind == http::HttpResult::Kind::kAnswered) {
+    return asked ? provider.ReadAnswer(result.response) : provider.ReadResponse(result.response);
+  }
   SendOutcome outcome;
   outcome.verdict = result.kind == http::HttpResult::Kind::kNotSent ? SendVerdict::kNotNow : SendVerdict::kNoAnswer;
   outcome.reason = result.reason;
@@ -173,7 +175,9 @@ void Sender::Send(const Notification& notification, const std::string& send_key,
     return;
   }
   Attempt attempt{notification.channel, notification.dedupe_key, notification.attempt, notification.is_private};
-  SendPlan plan = channel->provider->BuildRequest(notification, SendContext{state_->clock.Now(), send_key});
+  const SendContext context{state_->clock.Now(), send_key};
+  SendPlan plan = notification.ask_only ? channel->provider->BuildQuestion(notification, context)
+                                        : channel->provider->BuildRequest(notification, context);
   if (SendOutcome* outcome = std::get_if<SendOutcome>(&plan)) {
     // A provider that needs no request (the mock) has a limit too.
     const bool taken = outcome->verdict == SendVerdict::kAccepted;
@@ -181,13 +185,14 @@ void Sender::Send(const Notification& notification, const std::string& send_key,
     done(std::move(*outcome));
     return;
   }
-  state_->engine.Send(
-      std::move(std::get<http::HttpRequest>(plan)), deadline, std::move(still_mine),
-      [state = state_, channel, attempt = std::move(attempt), done = std::move(done)](http::HttpResult result) {
-        SendOutcome outcome = OutcomeOf(*channel->provider, result);
-        state->Finish(*channel, attempt, result.duration, outcome, result.kind != http::HttpResult::Kind::kNotSent);
-        done(std::move(outcome));
-      });
+  state_->engine.Send(std::move(std::get<http::HttpRequest>(plan)), deadline, std::move(still_mine),
+                      [state = state_, channel, attempt = std::move(attempt), asked = notification.ask_only,
+                       done = std::move(done)](http::HttpResult result) {
+                        SendOutcome outcome = OutcomeOf(*channel->provider, result, asked);
+                        state->Finish(*channel, attempt, result.duration, outcome,
+                                      result.kind != http::HttpResult::Kind::kNotSent);
+                        done(std::move(outcome));
+                      });
 }
 
 }  // namespace outrider::providers

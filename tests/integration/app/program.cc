@@ -59,8 +59,9 @@ retry: {{base: 100ms, max: 1s}}
 
 Ended Installation::Call(const std::vector<std::string>& arguments) const { return program_->Command(arguments); }
 
-std::unique_ptr<Running> Installation::Run(const std::vector<std::string>& more) const {
-  return std::make_unique<Running>(program_->Run(more));
+std::unique_ptr<Running> Installation::Run(const std::vector<std::string>& more,
+                                           const std::map<std::string, std::string>& environment) const {
+  return std::make_unique<Running>(program_->Run(more, environment));
 }
 
 std::unique_ptr<testing::ChildProcess> Installation::Start(const std::vector<std::string>& arguments) const {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,7 +49,8 @@ class Installation final {
   // Writes the configuration: both databases, transport direct, and `more` (YAML).
   void Configure(std::string_view more);
   Ended Call(const std::vector<std::string>& arguments) const;
-  std::unique_ptr<Running> Run(const std::vector<std::string>& more = {}) const;
+  std::unique_ptr<Running> Run(const std::vector<std::string>& more = {},
+                               const std::map<std::string, std::string>& environment = {}) const;
   // A command that is still at work.
   std::unique_ptr<testing::ChildProcess> Start(const std::vector<std::string>& arguments) const;
   std::string configuration_file() const { return program_->configuration_file().string(); }

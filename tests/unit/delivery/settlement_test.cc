@@ -145,6 +145,68 @@ TEST(SettlementTest, UnderThePolicyHoldDoubtEndsARecordUnlessItsKeyStillHolds) {
   EXPECT_FALSE(EndUnsent(record, Rules()).has_value());
 }
 
+SettleRules KeyedRules() {
+  SettleRules rules = Rules();
+  rules.key_dedupes = true;
+  rules.can_reconcile = true;
+  rules.on_uncertain = providers::OnUncertain::kHold;
+  rules.retry.max_attempts = 20;
+  return rules;
+}
+
+Record Doubtful(int spent, minutes key_age) {
+  Record record = Sending(spent);
+  record.send_key = "k";
+  record.send_key_age = key_age;
+  return record;
+}
+
+TEST(SettlementTest, WhatAVendorRecognisesIsRepeatedOnAScheduleOfItsOwn) {
+  const std::vector<milliseconds> waits = {seconds{10}, seconds{30}, minutes{2}, minutes{5}, minutes{10}, minutes{15}};
+  minutes age{0};
+  for (std::size_t i = 0; i < waits.size(); ++i) {
+    const Change change =
+        SettleNow(Doubtful(static_cast<int>(i) + 1, age), Outcome(SendVerdict::kNoAnswer), KeyedRules());
+    EXPECT_EQ(change.due_in, waits[i]);
+    age += std::chrono::duration_cast<minutes>(waits[i]);
+  }
+}
+
+TEST(SettlementTest, NoRepetitionIsPlannedForTheEndOfTheWindow) {
+  EXPECT_EQ(SettleNow(Doubtful(4, minutes{49}), Outcome(SendVerdict::kNoAnswer), KeyedRules()).due_in, minutes{5});
+  EXPECT_EQ(SettleNow(Doubtful(4, minutes{50}), Outcome(SendVerdict::kNoAnswer), KeyedRules()).due_in, minutes{0})
+      << "it is asked about now";
+}
+
+TEST(SettlementTest, AVendorIsAskedOnceAKeyAndOnceBeyondTheAttempts) {
+  Record record = Doubtful(3, minutes{56});
+  record.status = DeliveryStatus::kFailed;
+  record.uncertain = true;
+  const SettleRules rules = KeyedRules();
+  EXPECT_TRUE(ShallReconcile(record, rules));
+  EXPECT_FALSE(EndUnsent(record, rules).has_value());
+  record.reason = kNotReconciled;
+  EXPECT_FALSE(ShallReconcile(record, rules));
+  EXPECT_EQ(EndUnsent(record, rules)->reason, "uncertain");
+  record.reason = "timeout";
+  record.send_key_age = minutes{1};
+  EXPECT_FALSE(ShallReconcile(record, rules)) << "the key holds";
+  record.attempts_spent = 20;
+  EXPECT_TRUE(ShallReconcile(record, rules)) << "but there is no attempt left to use it";
+  record.attempts_spent = 21;
+  EXPECT_FALSE(ShallReconcile(record, rules)) << "who asked died of it";
+}
+
+TEST(SettlementTest, AQuestionThatNeverLeftLeavesEverythingAsItWas) {
+  Record record = Doubtful(3, minutes{56});
+  record.uncertain = true;
+  const Change change =
+      SettleReconciled(record, Outcome(SendVerdict::kNotNow, "not_mine"), KeyedRules(), kHold, kNoJitter);
+  EXPECT_TRUE(change.uncertain);
+  EXPECT_TRUE(change.give_attempt_back);
+  EXPECT_FALSE(change.new_send_key);
+}
+
 TEST(SettlementTest, TheAttemptRowTellsTheStory) {
   SendOutcome outcome = Outcome(SendVerdict::kRefused, "feishu_19024");
   outcome.detail = "no keyword";

@@ -81,5 +81,24 @@ TEST(MockProviderTest, AnAnswerIsNeverASuccess) {
   EXPECT_EQ(MockProvider().ReadResponse({.status = 200, .body = R"({"code":0})"}).verdict, SendVerdict::kNoAnswer);
 }
 
+TEST(MockProviderTest, ALostAnswerIsFoundBySayingItAgainOrByAsking) {
+  const MockProvider mock(MockProvider::Mode::kLoseAnswer);
+  EXPECT_EQ(Send(mock).verdict, SendVerdict::kNoAnswer);
+  const SendOutcome told = std::get<SendOutcome>(mock.BuildQuestion({}, SendContext{{}, "send-key"}));
+  EXPECT_EQ(told.verdict, SendVerdict::kAccepted);
+  const SendOutcome again = Send(mock, "k", Timestamp{std::chrono::seconds{9}});
+  EXPECT_EQ(again.verdict, SendVerdict::kAccepted);
+  EXPECT_EQ(again.provider_message_id, told.provider_message_id) << "it is the same message";
+}
+
+TEST(MockProviderTest, ALostMessageWasNeverTakenAndWhatItNeverSawItDoesntKnow) {
+  const MockProvider mock(MockProvider::Mode::kLoseMessage);
+  const auto ask = [&] { return std::get<SendOutcome>(mock.BuildQuestion({}, SendContext{{}, "send-key"})); };
+  EXPECT_EQ(ask().verdict, SendVerdict::kNoAnswer);
+  EXPECT_EQ(Send(mock).verdict, SendVerdict::kNoAnswer);
+  EXPECT_EQ(ask().verdict, SendVerdict::kNotNow);
+  EXPECT_EQ(ask().reason, kNotTaken);
+}
+
 }  // namespace
 }  // namespace outrider::providers
