@@ -40,7 +40,7 @@ struct Record {
   int attempt_no = 0;
   int attempts_spent = 0;
   int max_attempts = 0;  // the request's own; 0: the channel's
-  std::string parked_by, lease_owner, send_key;
+  std::string parked_by, lease_owner, send_key, reason;
   std::optional<std::chrono::microseconds> send_key_age;
   std::optional<std::chrono::microseconds> held_for;
   std::optional<std::chrono::microseconds> expires_in;  // zero or less: expired

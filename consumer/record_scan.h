@@ -1,9 +1,10 @@
 // RecordScan: finds what may be sent now, claims it, and starts it.
 //
 // Asks, for each open channel and each priority, for no more rows than the channel's limit and its share of places will
-// pass: what waits for a slow, held or switched-off channel isn't looked at. A channel in which nothing was found rests
-// until new records come, something it waits for becomes due, or its idle time (which grows) is over. What can't be
-// sent is ended, parked or postponed without a claim.
+// pass: what waits for a slow, held or switched-off channel isn't looked at. Only while a recipient's or a tenant's
+// rows stand in front of others it asks for more, to move them along their own limit (Admission). A channel in which
+// nothing was found rests until new records come, something it waits for becomes due, or its idle time (which grows) is
+// over. What can't be sent is ended, parked or postponed without a claim.
 //
 // Threads: RunOnce() and next_look() from one; Wake() and WakeAll() from any. On a crash nothing is lost: a claim that
 // was committed is recovered when its lease expires.
@@ -21,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include "consumer/admission.h"
 #include "consumer/attempt_runner.h"
 #include "consumer/change_committer.h"
 #include "consumer/channel_gates.h"
@@ -52,9 +54,9 @@ class RecordScan final {
     bool stale = false;  // rows were sending with an expired lease
   };
 
-  RecordScan(Options options, mysql::MysqlPool& pool, providers::Sender& sender, ChangeCommitter& committer,
-             ChannelGates& gates, AttemptRunner& runner, SettlementWriter& writer, const Clock& clock,
-             DeliveryProbe& probe);
+  RecordScan(Options options, mysql::MysqlPool& pool, providers::Sender& sender, RateLeases& leases,
+             ChangeCommitter& committer, ChannelGates& gates, AttemptRunner& runner, SettlementWriter& writer,
+             const Clock& clock, DeliveryProbe& probe);
   RecordScan(const RecordScan&) = delete;
   RecordScan& operator=(const RecordScan&) = delete;
 
@@ -73,12 +75,14 @@ class RecordScan final {
     std::chrono::milliseconds idle{0};
     bool backlog = false;            // more was there than could be taken
     std::size_t crowded_shards = 0;  // that had due rows, last time; 0: unknown
+    std::size_t skim = 0;            // rows beyond those that can be sent, to get past a throttled recipient's
     PriorityTurns turns;
   };
   struct Look {
     std::string_view channel;
     ChannelGates::Opening opening;
-    std::size_t want = 0;
+    std::size_t want = 0;  // that can be sent
+    std::size_t rows = 0;  // that are asked for
     std::size_t first_query = 0;
   };
   struct Candidate {
@@ -87,6 +91,7 @@ class RecordScan final {
     bool probe = false;
     providers::Notification notification;
     std::optional<SendOutcome> known;
+    providers::Place place;
     bool dropped = false;
   };
 
@@ -98,6 +103,8 @@ class RecordScan final {
   // Decides of each what happens without a send; nothing when it is to be sent.
   std::optional<Change> EndOrMove(Candidate& candidate) const;
   Result<void> KeepOrder(std::vector<Candidate>& candidates);
+  // Leaves those that have a place in all their limits, or need none.
+  Result<void> Admit(const std::vector<Look>& looks, std::vector<Candidate>& candidates, Counts& counts);
   Result<void> Claim(std::vector<Candidate> candidates, Counts& counts);
   void Return(const Candidate& candidate, std::string_view token);
   void Soon(const Time& at) { next_look_ = std::min(next_look_, at); }
@@ -113,6 +120,7 @@ class RecordScan final {
   const Clock& clock_;
   DeliveryProbe& probe_;
   RecordStore store_;
+  Admission admission_;
 
   std::map<std::string, Outlook, std::less<>> outlooks_;
   std::uint64_t claims_ = 0;

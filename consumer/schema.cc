@@ -63,7 +63,9 @@ const std::vector<mysql::NeededTable>& NeededTables() {
         "events_duplicate", "events_conflicting", "events_rejected", "offsets_skipped", "updated_at"}},
       {"rejected_events",
        {"id", "topic", "partition_no", "offset_no", "event_hash", "event_key", "value", "headers", "reason", "faults",
-        "created_at"}}};
+        "created_at"}},
+      {"rate_leases",
+       {"limit_key", "kind", "name", "version", "written_by", "shares", "closed_until", "booked_until", "ends_at"}}};
   return kTables;
 }
 
