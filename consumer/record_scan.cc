@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "consumer/quiet_minutes.h"
 #include "consumer/settlement.h"
 #include "model/digest.h"
 #include "model/request.h"
@@ -23,6 +24,7 @@ constexpr int kIdleGrows = 10;  // times the idle time, at most
 constexpr milliseconds kAgainSoon{50};
 constexpr std::size_t kLeastLimit = 8;
 constexpr std::size_t kMostSkim = 2'000;
+constexpr std::string_view kQuietMinute = "quiet_minute";
 constexpr std::size_t kTokenOwner = 46;  // with '#' and a counter it fits lease_owner
 
 SendOutcome Outcome(SendVerdict verdict, std::string_view reason, std::string_view detail) {
@@ -204,6 +206,15 @@ std::optional<Change> RecordScan::EndOrMove(Candidate& candidate) const {
     Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
     change.due_in = *request.scheduled_at - record.read_at;
     return change;
+  }
+  if (candidate.channel->quiet_minutes && request.priority == Priority::kLow) {
+    const auto wait = QuietDelay(clock_.Now(), record.id);
+    if (wait && (!record.expires_in || *wait < *record.expires_in)) {
+      Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
+      change.reason = kQuietMinute;
+      change.due_in = *wait;
+      return change;
+    }
   }
   if (!request.message && !request.fallback_text.empty()) {
     request.message = Message{.kind = Message::Kind::kText, .text = request.fallback_text};
