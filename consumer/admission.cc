@@ -88,6 +88,7 @@ Result<void> Admission::Move(std::span<Refused> refused, Channels& channels) {
   if (!fresh.empty()) {
     if (auto tended = leases_.Tend(); !tended) return tended;
   }
+  const auto now = clock_.SteadyNow();
   std::map<Digest, microseconds> next_slot;  // for those that have no slot, and for those that missed theirs
   std::map<Digest, microseconds> next_nearby;
   std::vector<Change> changes;
@@ -97,7 +98,10 @@ Result<void> Admission::Move(std::span<Refused> refused, Channels& channels) {
     const bool missed = record.reason == kRateLimited;
     auto& next = missed ? next_nearby : next_slot;
     microseconds from = one.wait;
-    if (!missed) from = limits.BookedFrom(one.rule).value_or(from);
+    // Counted again from now, so that the next round's slots follow this one's without a gap.
+    if (const auto booked = limits.BookedFrom(one.rule); booked && !missed) {
+      from = std::max(std::chrono::ceil<microseconds>(*booked - now), microseconds{0});
+    }
     microseconds& due_in = next.emplace(one.rule.key, from).first->second;
     if (missed && due_in <= kNear) {
       Sooner(channel.wait, one.wait);

@@ -47,8 +47,9 @@ class Admission final {
   };
   using Channels = std::map<std::string_view, Channel>;
 
-  Admission(providers::Sender& sender, RateLeases& leases, ChangeCommitter& committer, DeliveryProbe& probe)
-      : sender_(sender), leases_(leases), committer_(committer), probe_(probe) {}
+  Admission(providers::Sender& sender, RateLeases& leases, ChangeCommitter& committer, const Clock& clock,
+            DeliveryProbe& probe)
+      : sender_(sender), leases_(leases), committer_(committer), clock_(clock), probe_(probe) {}
 
   // REQUIRES: each applicant's channel is in `channels`. Errors: the database's; places that were taken are the
   // applicants' nevertheless.
@@ -61,6 +62,7 @@ class Admission final {
   providers::Sender& sender_;
   RateLeases& leases_;
   ChangeCommitter& committer_;
+  const Clock& clock_;
   DeliveryProbe& probe_;
 };
 

@@ -63,7 +63,7 @@ RecordScan::RecordScan(Options options, mysql::MysqlPool& pool, providers::Sende
       writer_(writer),
       clock_(clock),
       probe_(probe),
-      admission_(sender, leases, committer, probe) {}
+      admission_(sender, leases, committer, clock, probe) {}
 
 void RecordScan::WakeAll() {
   const std::lock_guard lock(mutex_);

@@ -175,7 +175,7 @@ void RateLimits::Book(const LimitRule& rule, std::size_t count) {
   if (const auto limit = state_->At(rule)) limit->share.Book(count, state_->clock.SteadyNow());
 }
 
-std::optional<std::chrono::microseconds> RateLimits::BookedFrom(const LimitRule& rule) const {
+std::optional<RateLimits::Time> RateLimits::BookedFrom(const LimitRule& rule) const {
   const std::lock_guard lock(state_->mutex);
   const auto found = state_->limits.find(rule.key);
   return found == state_->limits.end() ? std::nullopt : found->second->share.BookedFrom();

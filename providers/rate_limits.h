@@ -77,7 +77,7 @@ class RateLimits final {
 
   // See RateShare. The second call: empty until the keeper has been here.
   void Book(const LimitRule& rule, std::size_t count);
-  std::optional<std::chrono::microseconds> BookedFrom(const LimitRule& rule) const;
+  std::optional<Time> BookedFrom(const LimitRule& rule) const;
 
   // How many limits of each kind somebody waits for, and what those say in words (recipients are only counted).
   struct Waiting {

@@ -145,7 +145,7 @@ void RateShare::Book(std::size_t count, Time now) {
   if (shared_) return;
   const Time from = std::max(now + Look(now).wait, booked_until_);
   booked_until_ = from + IntervalOf({limit_[0], limit_[1]}) * static_cast<std::int64_t>(count);
-  booked_from_ = std::chrono::ceil<microseconds>(from - now);
+  booked_from_ = from;
   booking_ = 0;
 }
 
@@ -230,7 +230,7 @@ std::optional<SharedLimit> RateShare::Plan(const SharedLimit* read, const Terms&
   }
   if (booking_ > 0) {
     const Timestamp from = std::max(terms.now + Look(now).wait, row.booked_until);
-    planned.booked_from = from - terms.now;
+    planned.booked_from = terms.asked_at + (from - terms.now);
     row.booked_until = from + IntervalOf({limit_[0], limit_[1]}) * static_cast<std::int64_t>(booking_);
   }
   milliseconds tick = kUnlimitedTick;

@@ -68,10 +68,10 @@ class RateShare final {
   // Nothing is lost when it is forgotten.
   bool IsForgettable(Time now) const;
 
-  // Slots for `count` records, one after another along the rate; BookedFrom() tells how far from now the first is, once
-  // the keeper has been here (at once without one). REQUIRES: limited().
+  // Slots for `count` records, one after another along the rate; BookedFrom() tells when the first is, once the keeper
+  // has been here (at once without one). REQUIRES: limited().
   void Book(std::size_t count, Time now);
-  std::optional<std::chrono::microseconds> BookedFrom() const { return booked_from_; }
+  std::optional<Time> BookedFrom() const { return booked_from_; }
 
   // The keeper's part. When it should come by; max(): never.
   Time Due(Time now) const;
@@ -106,7 +106,7 @@ class RateShare final {
     SharedLimit row;
     bool releases = false;
     bool writes_closure = false;
-    std::optional<std::chrono::microseconds> booked_from;
+    std::optional<Time> booked_from;
   };
   // Index of the first place of used_ that still counts in the window.
   std::size_t FirstCounted(Window window, Time now) const;
@@ -135,7 +135,7 @@ class RateShare final {
   Time touched_ = Time::min();
   Time pressed_until_ = Time::min();
   std::size_t booking_ = 0;
-  std::optional<std::chrono::microseconds> booked_from_;
+  std::optional<Time> booked_from_;
   Time booked_until_ = Time::min();  // without a keeper
 
   std::optional<SharedLimit> known_;  // the row as it was read or written last

@@ -197,9 +197,9 @@ TEST(RateShareTest, AClosureIsNeverLongerThanTheLongest) {
 TEST(RateShareTest, SlotsFollowEachOtherAlongTheRate) {
   RateShare share({.per_second = 5, .per_minute = 100}, false);
   share.Book(10, At(seconds{0}));
-  EXPECT_EQ(share.BookedFrom(), milliseconds{0});
+  EXPECT_EQ(share.BookedFrom(), At(seconds{0}));
   share.Book(1, At(seconds{1}));
-  EXPECT_EQ(share.BookedFrom(), milliseconds{5000}) << "behind the ten";
+  EXPECT_EQ(share.BookedFrom(), At(seconds{6})) << "behind the ten";
 }
 
 }  // namespace
