@@ -38,14 +38,22 @@ int SharedLimit::Counted(Window window, Timestamp now, std::string_view but_for)
   return counted;
 }
 
+Timestamp SharedLimit::Holder::EndsAt() const {
+  Timestamp end = until;
+  for (const Window window : kWindows) {
+    if (share[At(window)] > 0) end = std::max(end, DrainedAt(*this, window));
+  }
+  return end;
+}
+
 void SharedLimit::DropWhatEnded(Timestamp now) {
-  std::erase_if(holders, [&](const Holder& holder) { return DrainedAt(holder, Window::kMinute) <= now; });
+  std::erase_if(holders, [&](const Holder& holder) { return holder.EndsAt() <= now; });
   std::erase_if(debts, [&](const Debt& debt) { return debt.until <= now || debt.count == 0; });
 }
 
 Timestamp SharedLimit::EndsAt() const {
   Timestamp end = std::max(closed_until, booked_until);
-  for (const Holder& holder : holders) end = std::max(end, DrainedAt(holder, Window::kMinute));
+  for (const Holder& holder : holders) end = std::max(end, holder.EndsAt());
   for (const Debt& debt : debts) end = std::max(end, debt.until);
   return end;
 }

@@ -43,6 +43,7 @@ struct SharedLimit {
     PerWindow want{};
     Timestamp until{};                   // its lease; it takes no place after it
     std::chrono::microseconds drain{0};  // how long a message that left in time may still be on its way
+    Timestamp EndsAt() const;            // when nothing of it counts any more
   };
   struct Debt {
     Window window = Window::kSecond;
