@@ -23,7 +23,7 @@ constexpr int kIdleGrows = 10;  // times the idle time, at most
 // What couldn't be decided now because somebody holds a lock on it.
 constexpr milliseconds kAgainSoon{50};
 constexpr std::size_t kLeastLimit = 8;
-constexpr std::size_t kMostSkim = 2'000;
+constexpr std::size_t kMostSkim = 1'000;
 constexpr std::string_view kQuietMinute = "quiet_minute";
 constexpr std::size_t kTokenOwner = 46;  // with '#' and a counter it fits lease_owner
 
@@ -165,11 +165,17 @@ std::vector<std::int64_t> RecordScan::Pick(const std::vector<Look>& looks, const
       counts[i] = waiting[i].size();
       total += counts[i];
     }
-    const PriorityTurns::Counts taken = outlook.turns.Share(counts, look.rows);
+    const PriorityTurns::Counts taken = outlook.turns.Share(counts, look.want);
     std::size_t picked = 0;
     for (std::size_t i = 0; i < kPriorities; ++i) {
       for (std::size_t j = 0; j < taken[i]; ++j) ids.push_back(waiting[i][j].id);
       picked += taken[i];
+    }
+    // Beyond those whose turn it is, others in whose place they may be.
+    for (std::size_t i = 0; i < kPriorities; ++i) {
+      for (std::size_t j = taken[i]; j < counts[i] && picked < look.rows; ++j, ++picked) {
+        ids.push_back(waiting[i][j].id);
+      }
     }
     outlook.backlog = full || picked < total;
     if (outlook.backlog) {
@@ -319,9 +325,11 @@ Result<void> RecordScan::Admit(const std::vector<Look>& looks, std::vector<Candi
   }
   auto admitted = admission_.Admit(applicants, channels);
   const Time now = clock_.SteadyNow();
-  for (const auto& [code, channel] : channels) {
-    Outlook& outlook = outlooks_.find(code)->second;
-    outlook.skim = channel.moved == 0 ? outlook.skim / 2 : std::min(kMostSkim, 2 * (outlook.skim + channel.moved));
+  for (const Look& look : looks) {
+    const Admission::Channel& channel = channels[look.channel];
+    Outlook& outlook = outlooks_.find(look.channel)->second;
+    const bool mostly_moved = channel.moved > 0 && 2 * channel.moved >= look.rows;
+    outlook.skim = mostly_moved ? std::min(kMostSkim, 2 * (outlook.skim + channel.moved)) : outlook.skim / 2;
     if (channel.wait.count() == 0) continue;
     outlook.look_at = std::min(outlook.look_at, now + channel.wait);
     Soon(outlook.look_at);

@@ -29,7 +29,7 @@ milliseconds Until(Time at, Time now) { return std::max(std::chrono::ceil<millis
 
 // Merges debts until they are few; what is merged ends with the last.
 void KeepFew(std::vector<SharedLimit::Debt>& debts, Window window) {
-  std::ranges::stable_sort(debts, {}, [](const auto& debt) { return std::pair(debt.window, debt.until); });
+  std::ranges::sort(debts, {}, [](const auto& debt) { return std::pair(debt.window, debt.until); });
   const auto is_of = [&](const SharedLimit::Debt& debt) { return debt.window == window; };
   while (static_cast<std::size_t>(std::ranges::count_if(debts, is_of)) > kMostDebts) {
     auto closest = debts.end();
