@@ -266,7 +266,8 @@ ConfigReading ReadConfig(const ConfigInput& input) {
   ReadKafka(root.Sub("kafka"), config);
   root.Bool("allow_insecure_targets", config.allow_insecure_targets);
   ReadRetry(root.Sub("retry"), config.retry);
-  ReadChannels(root.Sub("channels"), config);
+  ReadTenants(root, config);
+  ReadChannels(root, config);
   ConfigSection api = root.Sub("api");
   api.Text("listen", config.api_listen);
   config.api_token = api.ReadSecret("token");

@@ -42,6 +42,7 @@ struct Config {
   std::vector<std::string> topics{"outbox.event.notification"};
   std::string group = "outrider";
   std::vector<providers::ChannelSettings> channels;
+  providers::TenantRates tenant_rates;
   RetryPolicy retry;
   std::string api_listen = "127.0.0.1:8080";
   Secret api_token;
@@ -82,7 +83,7 @@ struct ConfigReading {
 ConfigReading ReadConfig(const ConfigInput& input);
 
 // The settings that differ and can't change while the program runs, by name; empty: `next` can be applied (channels,
-// retry and log.level can).
+// rates of tenants and groups, retry and log.level can).
 std::vector<std::string> NeedRestart(const Config& running, const Config& next);
 
 }  // namespace outrider::app

@@ -5,9 +5,12 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "model/request.h"
+#include "model/text.h"
 #include "model/time.h"
 #include "providers/provider_table.h"
 
@@ -110,7 +113,44 @@ void ReadDedupe(ConfigSection section, std::set<DeliveryStatus>& reopen) {
   section.End();
 }
 
-void ReadChannel(const std::string& code, ConfigSection section, Config& config) {
+using RateGroups = std::map<std::string, providers::RateLimit>;
+
+std::string Shown(providers::RateLimit rate) {
+  return fmt::format("{} a second, {} a minute", rate.per_second, rate.per_minute);
+}
+
+// Whether `narrow` allows in some window what `wide` never lets through.
+bool Exceeds(providers::RateLimit narrow, providers::RateLimit wide) {
+  const auto exceeds = [](int a, int b) { return b > 0 && a > b; };
+  return exceeds(narrow.per_second, wide.per_second) || exceeds(narrow.per_minute, wide.per_minute);
+}
+
+// The recipient's limit is beside the channel's, and the channel's beside its group's: a larger one never counts.
+void CheckRates(ConfigSection& section, const providers::ChannelSettings& channel) {
+  if (Exceeds(channel.recipient_rate, channel.rate)) {
+    section.Fault("recipient_rate",
+                  fmt::format("allows one recipient more than the channel's rate does ({})", Shown(channel.rate)));
+  }
+}
+
+void ReadRateGroup(ConfigSection& section, providers::ChannelSettings& channel, const RateGroups& groups,
+                   std::set<std::string>& used) {
+  section.Text("rate_group", channel.rate_group);
+  if (channel.rate_group.empty()) return;
+  const auto group = groups.find(channel.rate_group);
+  if (group != groups.end()) {
+    channel.group_rate = group->second;
+    used.insert(group->first);
+    return;
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, rate] : groups) names.push_back(name);
+  section.Fault("rate_group", fmt::format("\"{}\" stands under rate_groups nowhere{}", channel.rate_group,
+                                          Suggest(channel.rate_group, names)));
+}
+
+void ReadChannel(const std::string& code, ConfigSection section, const RateGroups& groups, std::set<std::string>& used,
+                 Config& config) {
   providers::ChannelSettings channel;
   channel.code = code;
   channel.retry = config.retry;
@@ -123,12 +163,14 @@ void ReadChannel(const std::string& code, ConfigSection section, Config& config)
   if (provider != nullptr) {
     channel.rate = provider->default_rate;
     channel.on_uncertain = provider->default_on_uncertain;
+    channel.quiet_minutes = provider->avoids_full_hours;
     ReadSettings(section, *provider, channel);
   }
-  ConfigSection rate = section.Sub("rate");
-  rate.Int("per_second", channel.rate.per_second, 0, 100'000);
-  rate.Int("per_minute", channel.rate.per_minute, 0, 6'000'000);
-  rate.End();
+  ReadRate(section.Sub("rate"), channel.rate);
+  ReadRate(section.Sub("recipient_rate"), channel.recipient_rate);
+  ReadRateGroup(section, channel, groups, used);
+  CheckRates(section, channel);
+  section.Bool("quiet_minutes", channel.quiet_minutes);
   ReadRetry(section.Sub("retry"), channel.retry);
   ReadOnUncertain(section, channel.on_uncertain);
   ReadOrdering(section, channel.ordering);
@@ -176,10 +218,60 @@ void ReadRetry(ConfigSection section, RetryPolicy& policy) {
   section.End();
 }
 
-void ReadChannels(ConfigSection section, Config& config) {
-  if (!section.present()) return;
-  for (const auto& [code, value] : section.value()->entries) {
-    ReadChannel(code, ConfigSection(&value, section.PathOf(code), section.reading()), config);
+void ReadRate(ConfigSection section, providers::RateLimit& rate) {
+  section.Int("per_second", rate.per_second, 0, 100'000);
+  section.Int("per_minute", rate.per_minute, 0, 6'000'000);
+  // One of the two that is written and the vendor's own other one are no contradiction.
+  if (section.Has("per_second") && section.Has("per_minute") && rate.per_minute > 0) {
+    if (rate.per_minute < rate.per_second) {
+      section.Fault("per_second",
+                    fmt::format("is more than per_minute ({}); no second ever gets so many", rate.per_minute));
+    } else if (rate.per_second > 0 && rate.per_minute > 60 * static_cast<std::int64_t>(rate.per_second)) {
+      section.Fault("per_minute",
+                    fmt::format("is more than 60 times per_second ({}); no minute ever gets so many", rate.per_second));
+    }
+  }
+  section.End();
+}
+
+void ReadTenants(ConfigSection& root, Config& config) {
+  ReadRate(root.Sub("tenant_rate"), config.tenant_rates.each);
+  ConfigSection tenants = root.Sub("tenants");
+  if (!tenants.present()) return;
+  for (const auto& [name, value] : tenants.value()->entries) {
+    ConfigSection tenant(&value, tenants.PathOf(name), tenants.reading());
+    if (name.empty() || CountCodePoints(name) > kMaxTenant) {
+      tenant.FaultHere(fmt::format("a tenant's name has 1 to {} characters", kMaxTenant));
+    }
+    providers::RateLimit rate = config.tenant_rates.each;
+    ReadRate(tenant.Sub("rate"), rate);
+    if (!tenant.Has("rate")) tenant.FaultHere("says nothing; a tenant may have a rate");
+    tenant.End();
+    config.tenant_rates.special[name] = rate;
+  }
+}
+
+void ReadChannels(ConfigSection& root, Config& config) {
+  RateGroups groups;
+  ConfigSection group_section = root.Sub("rate_groups");
+  if (group_section.present()) {
+    for (const auto& [name, value] : group_section.value()->entries) {
+      ConfigSection group(&value, group_section.PathOf(name), group_section.reading());
+      if (!IsCode(name)) group.FaultHere("a group's name is 1 to 64 of the characters A-Z a-z 0-9 . _ -");
+      const bool limits = group.Has("per_second") || group.Has("per_minute");
+      if (!limits) group.FaultHere("has neither per_second nor per_minute, so it limits nothing");
+      ReadRate(std::move(group), groups[name]);
+    }
+  }
+  std::set<std::string> used;
+  ConfigSection section = root.Sub("channels");
+  if (section.present()) {
+    for (const auto& [code, value] : section.value()->entries) {
+      ReadChannel(code, ConfigSection(&value, section.PathOf(code), section.reading()), groups, used, config);
+    }
+  }
+  for (const auto& [name, rate] : groups) {
+    if (!used.contains(name)) group_section.Fault(name, "no channel names it as its rate_group");
   }
 }
 

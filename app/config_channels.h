@@ -1,4 +1,5 @@
-// The part of the configuration that says where notifications go: `channels` and `retry`. See config_section.h.
+// The part of the configuration that says where notifications go and how fast: `channels`, `rate_groups`, `tenants`,
+// `tenant_rate` and `retry`. See config_section.h.
 #pragma once
 
 #include <string>
@@ -13,7 +14,11 @@ bool IsCode(std::string_view text);
 
 void ReadRetry(ConfigSection section, RetryPolicy& policy);
 
-// REQUIRES: config.retry and config.allow_insecure_targets are read; each channel starts from them.
-void ReadChannels(ConfigSection section, Config& config);
+void ReadRate(ConfigSection section, providers::RateLimit& rate);
+void ReadTenants(ConfigSection& root, Config& config);
+
+// `channels` and the `rate_groups` that they name. REQUIRES: config.retry and config.allow_insecure_targets are read;
+// each channel starts from them.
+void ReadChannels(ConfigSection& root, Config& config);
 
 }  // namespace outrider::app

@@ -145,6 +145,7 @@ void Sidecar::State::BuildConsumer() {
   engine = std::make_unique<http::HttpEngine>(engine_options);
   sender = std::make_unique<providers::Sender>(*engine, clock, delivery_probe, log);
   sender->SetChannels(config.channels);
+  sender->SetTenantRates(config.tenant_rates);
 
   consumer::DeliveryOptions options;
   options.owner = owner;
@@ -289,6 +290,7 @@ void Sidecar::Apply(const Config& next) {
   State& state = *state_;
   if (state.sender == nullptr) return;
   state.sender->SetChannels(next.channels);
+  state.sender->SetTenantRates(next.tenant_rates);
   state.delivery->Stored();  // what was parked for a channel that is there now needn't wait for the next scan
 }
 

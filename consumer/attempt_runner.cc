@@ -59,17 +59,19 @@ void AttemptRunner::Start(Claimed claimed, SettlementWriter& writer) {
     if (claimed.suspect) ++suspects_;
   }
   const auto now = clock_.SteadyNow();
+  providers::Place place = std::move(claimed.place);
   auto flight = std::make_shared<const Flight>(Flight{std::move(claimed), writer, now});
   const Claimed& mine = flight->claimed;
   const bool too_late = now + options_.call_deadline + margin_ > mine.claimed_at + options_.lease;
   if (mine.known || too_late) {
-    if (!mine.known) sender_.GivePlaceBack(mine.record.channel);
+    place.GiveBack();
     Finish(flight, mine.known ? *mine.known : NotMine());
     return;
   }
   probe_.InFlight(gates_.in_flight());
   sender_.Send(
-      mine.notification, mine.record.send_key, options_.call_deadline, [this, flight] { return StillMine(*flight); },
+      mine.notification, mine.record.send_key, std::move(place), options_.call_deadline,
+      [this, flight] { return StillMine(*flight); },
       [this, flight](SendOutcome outcome) { Finish(flight, std::move(outcome)); });
 }
 

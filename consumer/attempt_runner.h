@@ -32,6 +32,7 @@ struct Claimed {
   std::shared_ptr<const providers::ChannelSettings> channel;
   providers::Notification notification;
   std::optional<SendOutcome> known;  // nothing is to be sent: this is the outcome
+  providers::Place place;            // in all its limits; empty when nothing is to be sent
   bool probe = false;
   bool suspect = false;                                // may be what ends the process
   std::chrono::steady_clock::time_point claimed_at{};  // taken before the statement left
@@ -51,7 +52,6 @@ class AttemptRunner final {
   AttemptRunner(const AttemptRunner&) = delete;
   AttemptRunner& operator=(const AttemptRunner&) = delete;
 
-  // REQUIRES: a place of the channel's limit was taken for it, unless its outcome is known.
   void Start(Claimed claimed, SettlementWriter& writer);
   // From now on nothing that hasn't left yet leaves.
   void Close() { closed_ = true; }

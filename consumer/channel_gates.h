@@ -3,7 +3,7 @@
 // A channel may use half of the places that the others leave free (all when it is alone), so that a slow or silent
 // vendor never takes the last ones. A channel whose answers say that the channel itself is at fault, or throttled, is
 // held: it is left alone for a back-off that doubles, then one record at a time probes it; the first answer that shows
-// the channel working opens it. The rate is the sender's affair (ChannelLimiter).
+// the channel working opens it. The rate is another affair (providers/rate_limits.h).
 //
 // Threads: safe from several; the clock is a parameter. Lost on a crash: a new process finds out again, with one wave
 // of records that costs them no attempt.

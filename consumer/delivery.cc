@@ -14,6 +14,7 @@
 #include "consumer/change_committer.h"
 #include "consumer/channel_gates.h"
 #include "consumer/pauses.h"
+#include "consumer/rate_leases.h"
 #include "consumer/record_scan.h"
 #include "consumer/record_sweep.h"
 #include "consumer/settlement_writer.h"
@@ -29,6 +30,7 @@ constexpr char kPart[] = "delivery";
 constexpr milliseconds kFirstBackOff{50};
 constexpr milliseconds kLongestBackOff{5'000};
 constexpr milliseconds kRepeatComplaint{60'000};
+constexpr milliseconds kBetweenLooksAtLimits{500};
 // Of the grace, for what never left to come back and be settled.
 constexpr milliseconds kForReturns{2'000};
 constexpr std::size_t kUnsettledForEachPlace = 4;
@@ -47,6 +49,7 @@ struct Delivery::State {
         health(the_health),
         log(the_log),
         shards(options.owner, options.shard_lease, pool, clock, log),
+        leases({options.owner, options.rate_lease, options.call_deadline}, pool, sender.limits(), clock, log),
         gates(options.max_in_flight),
         committer(
             pool,
@@ -58,7 +61,7 @@ struct Delivery::State {
         runner({options.owner, options.lease, options.call_deadline, options.max_age}, sender, gates, clock, probe,
                [this] { WakeUp(); }),
         scan({options.owner, options.lease, options.scan_idle, options.max_age, options.scan_batch}, pool, sender,
-             committer, gates, runner, writer, clock, probe),
+             leases, committer, gates, runner, writer, clock, probe),
         writer(committer, log,
                {[this] { return gates.in_flight() > 0; },
                 [this](std::span<const Change> changes, const ChangeCommitter::Committed& committed) {
@@ -81,6 +84,7 @@ struct Delivery::State {
   void WakeUp();
   void WaitForWork(const std::stop_token& stop, SteadyTime until);
   void Say(const Result<Round>& round);
+  void SayWaiting();
   void Complain(const std::string& problem);
 
   const DeliveryOptions options;
@@ -96,6 +100,7 @@ struct Delivery::State {
   bool woken = false;
 
   ShardLeases shards;
+  RateLeases leases;
   ChannelGates gates;
   ChangeCommitter committer;
   AttemptRunner runner;
@@ -110,6 +115,7 @@ struct Delivery::State {
   SteadyTime tend_at{};
   SteadyTime sweep_at{};
   SteadyTime next_look{};
+  SteadyTime say_waiting_at{};
   std::set<std::string> told_held;
   std::string complaint;
   SteadyTime complained_at{};
@@ -166,6 +172,7 @@ Result<Delivery::Round> Delivery::State::Turn() {
     round.recovered = swept->recovered;
     round.ended = swept->ended;
   }
+  if (auto tended = leases.Tend(); !tended) return std::unexpected(tended.error());
   // While outcomes can't be written nothing new is taken up.
   next_look = now + options.scan_idle;
   if (writer.waiting() >= kUnsettledForEachPlace * options.max_in_flight) return round;
@@ -204,6 +211,24 @@ void Delivery::State::Complain(const std::string& problem) {
   complained_at = now;
 }
 
+// Who waits for a limit, in words and numbers.
+void Delivery::State::SayWaiting() {
+  const SteadyTime now = clock.SteadyNow();
+  if (now < say_waiting_at) return;
+  say_waiting_at = now + kBetweenLooksAtLimits;
+  const providers::RateLimits::Waiting waiting = sender.limits().FindWaiting();
+  std::string words;
+  for (const auto& [limit, how] : waiting.words) words += fmt::format("{}{} {}", words.empty() ? "" : "; ", limit, how);
+  for (const providers::LimitKind kind : providers::kLimitKinds) {
+    const std::size_t count = waiting.limits[static_cast<std::size_t>(kind)];
+    probe.LimitsWaitedFor(ToString(kind), count);
+    if (kind != providers::LimitKind::kRecipient || count == 0) continue;
+    words += fmt::format("{}{} recipient{} wait{} for places", words.empty() ? "" : "; ", count, count == 1 ? "" : "s",
+                         count == 1 ? "s" : "");
+  }
+  health.SetPart("limits", true, words.empty() ? "nobody waits" : words);
+}
+
 void Delivery::State::Say(const Result<Round>& round) {
   if (!round) {
     Complain(round.error().message);
@@ -215,6 +240,7 @@ void Delivery::State::Say(const Result<Round>& round) {
   }
   if (!complaint.empty()) log.Info("delivery.resumes");
   complaint.clear();
+  SayWaiting();
   const std::size_t held = shards.Held().size();
   health.SetPart(kPart, true,
                  fmt::format("{} of {} shards, {} channel{}", held, shards.assigned(), channels.size(),
@@ -268,6 +294,7 @@ void Delivery::State::Drain(milliseconds grace) {
   const bool settled = writer.WaitUntilEmpty(std::max(left, milliseconds{0}));
   // A database that takes no outcomes takes no shards either; their leases end by themselves.
   if (settled) {
+    if (auto given_back = leases.GiveBack(); !given_back) Complain(given_back.error().message);
     if (auto given_back = shards.GiveBack(); !given_back) Complain(given_back.error().message);
   }
   log.Info("delivery.stopped", {{"in_flight", gates.in_flight()}, {"unsettled", settled ? 0 : writer.waiting()}});
@@ -316,7 +343,7 @@ void Delivery::Run(std::stop_token stop, milliseconds grace) {
       continue;
     }
     back_off = kFirstBackOff;
-    const SteadyTime next = std::min({state.next_look, state.tend_at, state.sweep_at});
+    const SteadyTime next = std::min({state.next_look, state.tend_at, state.sweep_at, state.leases.next()});
     if (next > now) state.WaitForWork(stop, next);
   }
   state.Drain(grace);

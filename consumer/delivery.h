@@ -33,6 +33,7 @@ struct DeliveryOptions {
   std::string owner;                             // unique per process
   std::chrono::milliseconds lease{60'000};       // of a claimed record; longer than call_deadline
   std::chrono::milliseconds shard_lease{3'000};  // how long a dead process keeps its shards from others
+  std::chrono::milliseconds rate_lease{5'000};   // how long a dead process's shares of limits last, before they drain
   std::chrono::milliseconds call_deadline{15'000};
   std::chrono::milliseconds scan_idle{500};  // between scans that found nothing (Stored() wakes it at once)
   std::chrono::milliseconds sweep{1'000};    // between looks for expired leases, parked records, shards
@@ -56,7 +57,7 @@ class Delivery final : public ShardOwner {
   struct Round {
     std::size_t recovered = 0;  // expired leases
     std::size_t ended = 0;      // expired, skipped, dead without a send
-    std::size_t postponed = 0;  // by the channel's limit
+    std::size_t postponed = 0;  // by a limit
     std::size_t claimed = 0;
   };
   // One scan; sends are started, not awaited.

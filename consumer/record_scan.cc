@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "consumer/quiet_minutes.h"
 #include "consumer/settlement.h"
 #include "model/digest.h"
 #include "model/request.h"
@@ -25,6 +26,8 @@ constexpr int kDeathsOfASuspect = 2;
 constexpr milliseconds kBetweenSuspects{250};
 constexpr milliseconds kLongestIsolation{30'000};
 constexpr int kTriesOfAClaim = 4;
+constexpr std::size_t kMostSkim = 1'000;
+constexpr std::string_view kQuietMinute = "quiet_minute";
 constexpr std::size_t kTokenOwner = 46;  // with '#' and a counter it fits lease_owner
 
 SendOutcome Outcome(SendVerdict verdict, std::string_view reason, std::string_view detail) {
@@ -48,9 +51,9 @@ std::string SendKeyOf(const Record& record) {
 
 }  // namespace
 
-RecordScan::RecordScan(Options options, mysql::MysqlPool& pool, providers::Sender& sender, ChangeCommitter& committer,
-                       ChannelGates& gates, AttemptRunner& runner, SettlementWriter& writer, const Clock& clock,
-                       DeliveryProbe& probe)
+RecordScan::RecordScan(Options options, mysql::MysqlPool& pool, providers::Sender& sender, RateLeases& leases,
+                       ChangeCommitter& committer, ChannelGates& gates, AttemptRunner& runner, SettlementWriter& writer,
+                       const Clock& clock, DeliveryProbe& probe)
     : options_(std::move(options)),
       // An owner's name ends with what makes it unique.
       token_prefix_(options_.owner.size() <= kTokenOwner ? options_.owner
@@ -63,7 +66,8 @@ RecordScan::RecordScan(Options options, mysql::MysqlPool& pool, providers::Sende
       runner_(runner),
       writer_(writer),
       clock_(clock),
-      probe_(probe) {}
+      probe_(probe),
+      admission_(sender, leases, committer, clock, probe) {}
 
 void RecordScan::WakeAll() {
   const std::lock_guard lock(mutex_);
@@ -110,9 +114,11 @@ std::vector<RecordScan::Look> RecordScan::Choose(const ChannelTable& channels, c
     // With a backlog a few places aren't worth a look; more come free, and wake us.
     const std::size_t worth = outlook.backlog ? std::max<std::size_t>(opening.share / 4, 1) : 1;
     if (opening.places < worth) continue;
-    providers::ChannelLimiter::Outlook limit = sender_.LookForPlaces(code);
+    const std::vector<providers::LimitRule> rules = sender_.RulesOf(code);
+    providers::RateLimits::Outlook limit = sender_.limits().Look(rules);
     // What a switched-off channel gets is skipped, and what is a paused tenant's parked: both cost the vendor nothing.
-    if (!channel->enabled || outlook.met_paused) limit = {opening.places, milliseconds{0}};
+    if (!channel->enabled || outlook.met_paused) limit.places = opening.places;
+    if (outlook.backlog && limit.places < opening.places) sender_.limits().Press(rules[limit.rule], limit.wait);
     if (limit.places == 0) {
       if (outlook.backlog) probe_.RateLimited(channel->provider);
       Soon(now + limit.wait);
@@ -124,7 +130,7 @@ std::vector<RecordScan::Look> RecordScan::Choose(const ChannelTable& channels, c
     }
     const std::size_t want = std::min({opening.places, limit.places, budget});
     budget -= want;
-    looks.push_back({code, opening, want, 0});
+    looks.push_back({code, opening, want, want + outlook.skim, 0});
   }
   return looks;
 }
@@ -170,6 +176,12 @@ std::vector<std::int64_t> RecordScan::Pick(const std::vector<Look>& looks, const
       for (std::size_t j = 0; j < taken[i]; ++j) ids.push_back(waiting[i][j].id);
       picked += taken[i];
     }
+    // Beyond those whose turn it is, others in whose place they may be.
+    for (std::size_t i = 0; i < kPriorities; ++i) {
+      for (std::size_t j = taken[i]; j < counts[i] && picked < look.rows; ++j, ++picked) {
+        ids.push_back(waiting[i][j].id);
+      }
+    }
     outlook.backlog = full || picked < total;
     if (outlook.backlog) {
       outlook.look_at = now;
@@ -210,6 +222,15 @@ std::optional<Change> RecordScan::EndOrMove(Candidate& candidate, const PausedNa
     Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
     change.due_in = *request.scheduled_at - record.read_at;
     return change;
+  }
+  if (candidate.channel->quiet_minutes && request.priority == Priority::kLow) {
+    const auto wait = QuietDelay(clock_.Now(), record.id);
+    if (wait && (!record.expires_in || *wait < *record.expires_in)) {
+      Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
+      change.reason = kQuietMinute;
+      change.due_in = *wait;
+      return change;
+    }
   }
   if (!request.message && !request.fallback_text.empty()) {
     request.message = Message{.kind = Message::Kind::kText, .text = request.fallback_text};
@@ -286,25 +307,36 @@ void RecordScan::Return(const Candidate& candidate, std::string_view token) {
   writer_.Add(std::move(change));
 }
 
+Result<void> RecordScan::Admit(const std::vector<Look>& looks, std::vector<Candidate>& candidates, Counts& counts) {
+  Admission::Channels channels;
+  for (const Look& look : looks) channels[look.channel].places = look.want;
+  std::vector<Admission::Applicant> applicants;
+  for (const Candidate& candidate : candidates) {
+    if (!candidate.known)
+      applicants.push_back({&candidate.record, &candidate.notification, candidate.channel->provider, {}});
+  }
+  auto admitted = admission_.Admit(applicants, channels);
+  const Time now = clock_.SteadyNow();
+  for (const Look& look : looks) {
+    const Admission::Channel& channel = channels[look.channel];
+    Outlook& outlook = outlooks_.find(look.channel)->second;
+    const bool mostly_moved = channel.moved > 0 && 2 * channel.moved >= look.rows;
+    outlook.skim = mostly_moved ? std::min(kMostSkim, 2 * (outlook.skim + channel.moved)) : outlook.skim / 2;
+    if (channel.wait.count() == 0) continue;
+    outlook.look_at = std::min(outlook.look_at, now + channel.wait);
+    Soon(outlook.look_at);
+  }
+  std::size_t next = 0;
+  for (Candidate& candidate : candidates) {
+    if (!candidate.known) candidate.place = std::move(applicants[next++].place);
+  }
+  counts.postponed +=
+      std::erase_if(candidates, [](const Candidate& candidate) { return !candidate.known && candidate.place.empty(); });
+  return admitted;
+}
+
 Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts) {
-  std::set<std::string_view> full;
-  std::erase_if(candidates, [&](const Candidate& candidate) {
-    const std::string& channel = candidate.record.channel;
-    if (candidate.known) return false;
-    if (!full.contains(channel)) {
-      const milliseconds wait = sender_.TakePlace(channel);
-      if (wait.count() == 0) return false;
-      full.insert(candidate.channel->code);
-      Soon(clock_.SteadyNow() + wait);
-    }
-    ++counts.postponed;
-    return true;
-  });
   const std::string token = fmt::format("{}#{:x}", token_prefix_, ++claims_);
-  // Of what needs no request no place was taken.
-  const auto give_place_back = [&](const Candidate& candidate) {
-    if (!candidate.known) sender_.GivePlaceBack(candidate.record.channel);
-  };
   std::ranges::sort(candidates, {}, [](const Candidate& candidate) { return candidate.record.id; });
   std::vector<RecordStore::ClaimKey> keys;
   Time claimed_at{};
@@ -331,13 +363,7 @@ Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts
     });
     if (done || done.error().native_code != OrderingStore::kKeyInFlight) break;
     auto left = order_.LookAtFlights(Keyed(candidates));
-    if (!left) {
-      std::ranges::for_each(candidates, give_place_back);
-      return std::unexpected(left.error());
-    }
-    for (const Candidate& candidate : candidates) {
-      if (left->ids.contains(candidate.record.id)) give_place_back(candidate);
-    }
+    if (!left) return std::unexpected(left.error());
     Leave(*left, candidates);
   }
   std::set<std::int64_t> mine;
@@ -348,15 +374,11 @@ Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts
     auto found = connection ? store_.FindClaimed(**connection, keys, token)
                             : Result<std::vector<std::int64_t>>(std::unexpected(connection.error()));
     if (!found) {
-      for (const Candidate& candidate : candidates) {
-        give_place_back(candidate);
-        Return(candidate, token);
-      }
+      for (const Candidate& candidate : candidates) Return(candidate, token);
       return std::unexpected(found.error());
     }
     mine.insert(found->begin(), found->end());
   } else if (!done) {
-    std::ranges::for_each(candidates, give_place_back);
     return std::unexpected(done.error());
   }
   (void)PassFailpoint(Failpoint::kClaimAfterCommit);
@@ -364,7 +386,6 @@ Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts
   std::vector<Claimed> started;
   for (Candidate& candidate : candidates) {
     if (!mine.contains(candidate.record.id)) {
-      give_place_back(candidate);
       probe_.ClaimConflicts(1);
       continue;
     }
@@ -377,7 +398,8 @@ Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts
     if (!record.send_key.empty() && !record.send_key_age) record.send_key_age = microseconds{0};
     gates_.Started(record.channel, candidate.probe);
     started.push_back({std::move(record), std::move(candidate.channel), std::move(candidate.notification),
-                       std::move(candidate.known), candidate.probe, candidate.suspect, claimed_at});
+                       std::move(candidate.known), std::move(candidate.place), candidate.probe, candidate.suspect,
+                       claimed_at});
   }
   counts.claimed += started.size();
   for (Claimed& claimed : started) runner_.Start(std::move(claimed), writer_);
@@ -395,7 +417,7 @@ Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, c
   std::vector<RecordStore::DueQuery> queries;
   for (Look& look : looks) {
     const std::size_t crowded = std::max<std::size_t>(outlooks_.find(look.channel)->second.crowded_shards, 1);
-    const std::size_t limit = std::min(look.want, std::max(kLeastLimit, 2 * look.want / crowded));
+    const std::size_t limit = std::min(look.rows, std::max(kLeastLimit, 2 * look.rows / crowded));
     look.first_query = queries.size();
     for (const int shard : shards) {
       for (int priority = 0; priority < static_cast<int>(PriorityTurns::kPriorities); ++priority) {
@@ -453,6 +475,7 @@ Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, c
   auto left = order_.LookAtKeys(Keyed(candidates));
   if (!left) return std::unexpected(left.error());
   Leave(*left, candidates);
+  if (auto admitted = Admit(looks, candidates, counts); !admitted) return std::unexpected(admitted.error());
   if (auto claimed = Claim(std::move(candidates), counts); !claimed) return std::unexpected(claimed.error());
   return counts;
 }

@@ -1,10 +1,12 @@
 // RecordScan: finds what may be sent now, claims it, and starts it.
 //
 // Asks, for each open channel and each priority, for no more rows than the channel's limit and its share of places will
-// pass: what waits for a slow, held or switched-off channel isn't looked at. A channel in which nothing was found rests
-// until new records come, something it waits for becomes due, or its idle time (which grows) is over. What can't be
-// sent is ended, parked or postponed without a claim. A record that was in flight when a process died, twice, may be
-// what it died of: of such suspects one at a time is sent, so that the next death takes no other of them along.
+// pass: what waits for a slow, held or switched-off channel isn't looked at. Only while a recipient's or a tenant's
+// rows stand in front of others it asks for more, to move them along their own limit (Admission). A channel in which
+// nothing was found rests until new records come, something it waits for becomes due, or its idle time (which grows) is
+// over. What can't be sent is ended, parked or postponed without a claim. A record that was in flight when a process
+// died, twice, may be what it died of: of such suspects one at a time is sent, so that the next death takes no other of
+// them along.
 //
 // Threads: RunOnce() and next_look() from one; Wake() and WakeAll() from any. On a crash nothing is lost: a claim that
 // was committed is recovered when its lease expires.
@@ -22,6 +24,7 @@
 #include <string_view>
 #include <vector>
 
+#include "consumer/admission.h"
 #include "consumer/attempt_runner.h"
 #include "consumer/change_committer.h"
 #include "consumer/channel_gates.h"
@@ -56,9 +59,9 @@ class RecordScan final {
     bool stale = false;  // rows were sending with an expired lease
   };
 
-  RecordScan(Options options, mysql::MysqlPool& pool, providers::Sender& sender, ChangeCommitter& committer,
-             ChannelGates& gates, AttemptRunner& runner, SettlementWriter& writer, const Clock& clock,
-             DeliveryProbe& probe);
+  RecordScan(Options options, mysql::MysqlPool& pool, providers::Sender& sender, RateLeases& leases,
+             ChangeCommitter& committer, ChannelGates& gates, AttemptRunner& runner, SettlementWriter& writer,
+             const Clock& clock, DeliveryProbe& probe);
   RecordScan(const RecordScan&) = delete;
   RecordScan& operator=(const RecordScan&) = delete;
 
@@ -78,12 +81,14 @@ class RecordScan final {
     bool met_paused = false;         // records of a paused tenant, last time: there may be many
     bool backlog = false;            // more was there than could be taken
     std::size_t crowded_shards = 0;  // that had due rows, last time; 0: unknown
+    std::size_t skim = 0;            // rows beyond those that can be sent, to get past a throttled recipient's
     PriorityTurns turns;
   };
   struct Look {
     std::string_view channel;
     ChannelGates::Opening opening;
-    std::size_t want = 0;
+    std::size_t want = 0;  // that can be sent
+    std::size_t rows = 0;  // that are asked for
     std::size_t first_query = 0;
   };
   struct Candidate {
@@ -93,6 +98,7 @@ class RecordScan final {
     bool suspect = false;
     providers::Notification notification;
     std::optional<SendOutcome> known;
+  providers::Place place;
   };
 
   void TakeWakes(const ChannelTable& channels, Time now);
@@ -106,6 +112,8 @@ class RecordScan final {
   void Isolate(std::vector<Candidate>& candidates, std::vector<Change>& changes) const;
   static std::vector<KeyOrder::Waiting> Keyed(const std::vector<Candidate>& candidates);
   void Leave(const KeyOrder::Left& left, std::vector<Candidate>& candidates);
+  // Leaves those that have a place in all their limits, or need none.
+  Result<void> Admit(const std::vector<Look>& looks, std::vector<Candidate>& candidates, Counts& counts);
   Result<void> Claim(std::vector<Candidate> candidates, Counts& counts);
   void Return(const Candidate& candidate, std::string_view token);
   void Soon(const Time& at) { next_look_ = std::min(next_look_, at); }
@@ -123,6 +131,7 @@ class RecordScan final {
   DeliveryProbe& probe_;
   RecordStore store_;
   OrderingStore ordering_;
+  Admission admission_;
 
   std::map<std::string, Outlook, std::less<>> outlooks_;
   std::uint64_t claims_ = 0;

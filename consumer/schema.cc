@@ -69,7 +69,9 @@ const std::vector<mysql::NeededTable>& NeededTables() {
       {"delivery_pauses", {"kind", "name", "paused_at", "actor", "reason"}},
       {"audit_log", {"id", "acted_at", "actor", "action", "target", "records", "reason", "job", "detail"}},
       {"audit_records", {"record_id", "audit_id", "was_status", "was_reason", "was_uncertain"}},
-      {"rejected_replays", {"rejected_id", "audit_id", "event_id"}}};
+      {"rejected_replays", {"rejected_id", "audit_id", "event_id"}},
+      {"rate_leases",
+       {"limit_key", "kind", "name", "version", "written_by", "shares", "closed_until", "booked_until", "ends_at"}}};
   return kTables;
 }
 

@@ -18,6 +18,7 @@ constexpr std::array kVerdicts = {SendVerdict::kAccepted,    SendVerdict::kNotNo
                                   SendVerdict::kUnreachable, SendVerdict::kChannelDown, SendVerdict::kNoAnswer};
 constexpr std::array kReasons = {"attempts_exhausted", "held_too_long", "uncertain", "channel_unknown", "discarded"};
 constexpr std::string_view kOther = "other";
+constexpr std::array kLimits = {"channel", "app", "tenant", "recipient"};
 
 double Seconds(std::chrono::microseconds duration) {
   return std::max(0.0, std::chrono::duration<double>(duration).count());
@@ -82,6 +83,13 @@ struct DeliveryProbe::State {
           &registry.Counter("transitions_total", "Changes of a record's status.",
                             {{"from", std::string(ToString(pair.first))}, {"to", std::string(ToString(pair.second))}});
     }
+    for (const char* limit : kLimits) {
+      const SeriesLabels of_limit = {{"limit", limit}};
+      postponed[limit] = &registry.Counter("ratelimit_postponed_total",
+                                           "Records moved to a later slot of a limit, by the limit's kind.", of_limit);
+      waited_for[limit] =
+          &registry.Gauge("ratelimit_waited_for", "Limits that records wait for now, by their kind.", of_limit);
+    }
     for (const std::string& provider : labels.providers) {
       providers.try_emplace(provider, registry, SeriesLabels{{"provider", provider}});
     }
@@ -95,6 +103,8 @@ struct DeliveryProbe::State {
 
   std::map<std::pair<DeliveryStatus, DeliveryStatus>, prometheus::Counter*> transitions;
   std::map<std::string, ProviderSeries, std::less<>> providers;
+  std::map<std::string, prometheus::Counter*, std::less<>> postponed;
+  std::map<std::string, prometheus::Gauge*, std::less<>> waited_for;
   CounterByLabel dead;
   prometheus::Counter& settle_conflicts;
   prometheus::Counter& claim_conflicts;
@@ -150,6 +160,13 @@ void DeliveryProbe::Paused(std::size_t channels, std::size_t tenants) {
 }
 void DeliveryProbe::InFlight(std::size_t sends) { state_->in_flight.Set(static_cast<double>(sends)); }
 void DeliveryProbe::RateLimited(std::string_view provider) { state_->Provider(provider).rate_limited.Increment(); }
+void DeliveryProbe::Postponed(std::string_view limit) {
+  if (const auto found = state_->postponed.find(limit); found != state_->postponed.end()) found->second->Increment();
+}
+void DeliveryProbe::LimitsWaitedFor(std::string_view limit, std::size_t limits) {
+  const auto found = state_->waited_for.find(limit);
+  if (found != state_->waited_for.end()) found->second->Set(static_cast<double>(limits));
+}
 void DeliveryProbe::UnknownCode(std::string_view provider) { state_->Provider(provider).unknown_codes.Increment(); }
 
 }  // namespace outrider

@@ -45,7 +45,10 @@ class DeliveryProbe final {
   void Paused(std::size_t channels, std::size_t tenants);                  // by a person, now
   void InFlight(std::size_t sends);                                        // now
   void RateLimited(std::string_view provider);                             // held back by our own limiter
-  void UnknownCode(std::string_view provider);                             // a vendor's code that no table has
+  // `limit`: channel, app, tenant, recipient.
+  void Postponed(std::string_view limit);                            // a record moved to a later slot
+  void LimitsWaitedFor(std::string_view limit, std::size_t limits);  // now
+  void UnknownCode(std::string_view provider);                       // a vendor's code that no table has
 
  private:
   struct State;

@@ -29,12 +29,23 @@ enum class OnDeadHead {
   kBlock,  // they wait until a person replays or discards it
 };
 
+// Of each tenant, over all channels.
+struct TenantRates {
+  RateLimit each;  // of those that have none of their own
+  std::map<std::string, RateLimit> special;
+  friend bool operator==(const TenantRates&, const TenantRates&) = default;
+};
+
 struct ChannelSettings {
   std::string code;
   std::string provider;  // "feishu_bot", "mock"
   bool enabled = true;
   std::map<std::string, Secret> settings;  // the provider's own keys, as its ProviderInfo lists them
   RateLimit rate;
+  std::string rate_group;      // channels with the same one share a limit beside their own; empty: none
+  RateLimit group_rate;        // of the group
+  RateLimit recipient_rate;    // of each recipient
+  bool quiet_minutes = false;  // low priority keeps away from full and half hours
   RetryPolicy retry;
   OnUncertain on_uncertain = OnUncertain::kRetry;
   OnDeadHead ordering = OnDeadHead::kSkip;

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
+#include <mutex>
 #include <shared_mutex>
 #include <utility>
 
+#include "model/digest.h"
 #include "providers/provider_table.h"
 #include "providers/redact.h"
 
@@ -15,13 +18,36 @@ namespace {
 struct Channel {
   ChannelSettings settings;
   std::shared_ptr<const Provider> provider;
-  std::shared_ptr<ChannelLimiter> limiter;
+  std::vector<LimitRule> rules;  // of all its notifications
 };
 
 using ChannelMap = std::map<std::string, std::shared_ptr<const Channel>, std::less<>>;
 
 bool SameProvider(const ChannelSettings& a, const ChannelSettings& b) {
   return a.provider == b.provider && a.settings == b.settings;
+}
+
+// What the vendor counts by: channels with the same webhook are one bot, and share its limit.
+std::string NameAtVendor(const ProviderInfo& info, const ChannelSettings& channel) {
+  const auto address = channel.settings.find(std::string(info.address_setting));
+  if (info.address_setting.empty() || address == channel.settings.end()) return "code " + channel.code;
+  return fmt::format("{} {}", info.name, ToHex(AsBytes(Sha256(address->second.Reveal()))));
+}
+
+RateLimit Smaller(RateLimit a, RateLimit b) {
+  const auto smaller = [](int x, int y) { return x == 0 || y == 0 ? std::max(x, y) : std::min(x, y); };
+  return {smaller(a.per_second, b.per_second), smaller(a.per_minute, b.per_minute)};
+}
+
+bool IsLimited(RateLimit rate) { return rate.per_second > 0 || rate.per_minute > 0; }
+
+SendOutcome RateLimited(std::chrono::milliseconds wait) {
+  SendOutcome outcome;
+  outcome.verdict = SendVerdict::kNotNow;
+  outcome.reason = "rate_limited";
+  outcome.detail = "one of its limits has no place now";
+  outcome.retry_after = wait;
+  return outcome;
 }
 
 // What the record's story needs of an attempt, without what must not be kept longer than the request.
@@ -56,7 +82,7 @@ void KeepNothingPrivate(SendOutcome& outcome) {
 
 struct Sender::State {
   State(http::HttpEngine& http_engine, const Clock& the_clock, DeliveryProbe& delivery_probe, Log& the_log)
-      : engine(http_engine), clock(the_clock), probe(delivery_probe), log(the_log) {}
+      : engine(http_engine), clock(the_clock), probe(delivery_probe), log(the_log), limits(the_clock) {}
 
   std::shared_ptr<const Channel> Find(std::string_view code) const {
     const std::shared_lock lock(mutex);
@@ -65,18 +91,15 @@ struct Sender::State {
   }
 
   void Finish(const Channel& channel, const Attempt& attempt, std::chrono::microseconds duration, SendOutcome& outcome,
-              bool left) {
+              Place& place, bool left) {
+    if (outcome.verdict != SendVerdict::kAccepted && outcome.retry_after) place.CloseFor(*outcome.retry_after);
     if (left) {
-      channel.limiter->UsePlace(clock.SteadyNow());
+      place.Use();
     } else {
-      channel.limiter->GivePlaceBack();
+      place.GiveBack();
     }
     if (attempt.is_private) KeepNothingPrivate(outcome);
-    if (outcome.verdict == SendVerdict::kAccepted) {
-      outcome.reason.clear();
-    } else if (outcome.retry_after) {
-      channel.limiter->CloseUntil(clock.SteadyNow() + *outcome.retry_after);
-    }
+    if (outcome.verdict == SendVerdict::kAccepted) outcome.reason.clear();
     const std::string_view provider = channel.provider->name();
     if (outcome.reason.ends_with(kUnknownCodeSuffix)) probe.UnknownCode(provider);
     log.Info("send.answered", {{"channel", attempt.channel},
@@ -95,8 +118,10 @@ struct Sender::State {
   const Clock& clock;
   DeliveryProbe& probe;
   Log& log;
+  RateLimits limits;
   mutable std::shared_mutex mutex;
   ChannelMap channels;
+  TenantRates tenants;
 };
 
 Sender::Sender(http::HttpEngine& engine, const Clock& clock, DeliveryProbe& probe, Log& log)
@@ -107,6 +132,13 @@ Sender::~Sender() = default;
 void Sender::SetChannels(std::vector<ChannelSettings> channels) {
   const std::unique_lock lock(state_->mutex);
   ChannelMap next;
+  std::map<std::string, RateLimit> bots;
+  for (const ChannelSettings& settings : channels) {
+    const ProviderInfo* info = FindProvider(settings.provider);
+    if (info == nullptr) continue;
+    RateLimit& rate = bots[NameAtVendor(*info, settings)];
+    rate = Smaller(rate, settings.rate);
+  }
   for (ChannelSettings& settings : channels) {
     const ProviderInfo* info = FindProvider(settings.provider);
     if (info == nullptr) continue;  // the caller's check would have found it
@@ -118,11 +150,11 @@ void Sender::SetChannels(std::vector<ChannelSettings> channels) {
     } else {
       channel->provider = info->make(settings);
     }
-    if (known) {
-      channel->limiter = before->second->limiter;
-      channel->limiter->SetLimit(settings.rate);
-    } else {
-      channel->limiter = std::make_shared<ChannelLimiter>(settings.rate);
+    const std::string bot = NameAtVendor(*info, settings);
+    channel->rules.push_back(MakeLimitRule(LimitKind::kChannel, bot, settings.code, bots.at(bot)));
+    if (!settings.rate_group.empty()) {
+      channel->rules.push_back(
+          MakeLimitRule(LimitKind::kApp, settings.rate_group, settings.rate_group, settings.group_rate));
     }
     std::string code = settings.code;
     channel->settings = std::move(settings);
@@ -144,35 +176,61 @@ std::vector<std::string> Sender::ChannelCodes() const {
   return codes;
 }
 
-std::chrono::milliseconds Sender::TakePlace(std::string_view code) {
+void Sender::SetTenantRates(TenantRates rates) {
+  const std::unique_lock lock(state_->mutex);
+  state_->tenants = std::move(rates);
+}
+
+std::vector<LimitRule> Sender::RulesOf(std::string_view code) const {
   const auto channel = state_->Find(code);
-  if (channel == nullptr) return std::chrono::milliseconds{0};  // Send() says what is wrong
-  const std::chrono::milliseconds wait = channel->limiter->TakePlace(state_->clock.SteadyNow());
-  if (wait.count() > 0) state_->probe.RateLimited(channel->provider->name());
-  return wait;
+  return channel == nullptr ? std::vector<LimitRule>{} : channel->rules;
 }
 
-void Sender::GivePlaceBack(std::string_view code) {
-  if (const auto channel = state_->Find(code)) channel->limiter->GivePlaceBack();
+std::vector<LimitRule> Sender::RulesOf(const Notification& notification) const {
+  const auto channel = state_->Find(notification.channel);
+  if (channel == nullptr) return {};
+  std::vector<LimitRule> rules = channel->rules;
+  RateLimit tenant;
+  {
+    const std::shared_lock lock(state_->mutex);
+    const auto special = state_->tenants.special.find(notification.tenant);
+    tenant = special != state_->tenants.special.end() ? special->second : state_->tenants.each;
+  }
+  if (IsLimited(tenant)) {
+    rules.push_back(MakeLimitRule(LimitKind::kTenant, notification.tenant, notification.tenant, tenant));
+  }
+  if (IsLimited(channel->settings.recipient_rate) && !notification.recipient.empty()) {
+    // The vendor counts by the chat or the person, whichever of our channels it comes from.
+    rules.push_back(MakeLimitRule(LimitKind::kRecipient,
+                                  fmt::format("{} {}", channel->settings.provider, notification.recipient), "",
+                                  channel->settings.recipient_rate));
+  }
+  return rules;
 }
 
-ChannelLimiter::Outlook Sender::LookForPlaces(std::string_view code) const {
-  const auto channel = state_->Find(code);
-  if (channel == nullptr) return {1, std::chrono::milliseconds{0}};  // Send() says what is wrong
-  return channel->limiter->Look(state_->clock.SteadyNow());
-}
+RateLimits& Sender::limits() { return state_->limits; }
 
-void Sender::Send(const Notification& notification, const std::string& send_key, std::chrono::milliseconds deadline,
-                  std::function<bool()> still_mine, std::function<void(SendOutcome)> done) {
+void Sender::Send(const Notification& notification, const std::string& send_key, Place place,
+                  std::chrono::milliseconds deadline, std::function<bool()> still_mine,
+                  std::function<void(SendOutcome)> done) {
   const auto channel = state_->Find(notification.channel);
   if (channel == nullptr || !channel->settings.enabled) {
-    if (channel != nullptr) channel->limiter->GivePlaceBack();
+    place.GiveBack();
     SendOutcome outcome;
     outcome.verdict = SendVerdict::kUnreachable;
     outcome.reason = "recipient_missing";
     outcome.detail = channel == nullptr ? "the channel isn't configured" : "the channel is switched off";
     done(std::move(outcome));
     return;
+  }
+  if (place.empty()) {
+    auto taken = state_->limits.Take(RulesOf(notification));
+    if (!taken) {
+      state_->probe.RateLimited(channel->provider->name());
+      done(RateLimited(taken.error().wait));
+      return;
+    }
+    place = std::move(*taken);
   }
   Attempt attempt{notification.channel, notification.dedupe_key, notification.attempt, notification.is_private};
   const SendContext context{state_->clock.Now(), send_key};
@@ -181,18 +239,21 @@ void Sender::Send(const Notification& notification, const std::string& send_key,
   if (SendOutcome* outcome = std::get_if<SendOutcome>(&plan)) {
     // A provider that needs no request (the mock) has a limit too.
     const bool taken = outcome->verdict == SendVerdict::kAccepted;
-    state_->Finish(*channel, attempt, std::chrono::microseconds{0}, *outcome, taken);
+    state_->Finish(*channel, attempt, std::chrono::microseconds{0}, *outcome, place, taken);
     done(std::move(*outcome));
     return;
   }
-  state_->engine.Send(std::move(std::get<http::HttpRequest>(plan)), deadline, std::move(still_mine),
-                      [state = state_, channel, attempt = std::move(attempt), asked = notification.ask_only,
-                       done = std::move(done)](http::HttpResult result) {
-                        SendOutcome outcome = OutcomeOf(*channel->provider, result, asked);
-                        state->Finish(*channel, attempt, result.duration, outcome,
-                                      result.kind != http::HttpResult::Kind::kNotSent);
-                        done(std::move(outcome));
-                      });
+  const auto shared_place = std::make_shared<Place>(std::move(place));
+  state_->engine.Send(
+      std::move(std::get<http::HttpRequest>(plan)), deadline,
+      [shared_place, still_mine = std::move(still_mine)] { return still_mine() && shared_place->MayLeave(); },
+      [state = state_, channel, shared_place, attempt = std::move(attempt),
+       done = std::move(done)](http::HttpResult result) {
+        SendOutcome outcome = OutcomeOf(*channel->provider, result, asked);
+        state->Finish(*channel, attempt, result.duration, outcome, *shared_place,
+                      result.kind != http::HttpResult::Kind::kNotSent);
+        done(std::move(outcome));
+      });
 }
 
 }  // namespace outrider::providers

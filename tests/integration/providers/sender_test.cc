@@ -103,7 +103,7 @@ class SenderTest : public ::testing::Test {
       std::function<bool()> still_mine = [] { return true; }) {
     auto done = std::make_shared<std::promise<SendOutcome>>();
     std::future<SendOutcome> outcome = done->get_future();
-    sender_->Send(notification, "", deadline, std::move(still_mine),
+    sender_->Send(notification, "", Place(), deadline, std::move(still_mine),
                   [done](SendOutcome result) { done->set_value(std::move(result)); });
     if (outcome.wait_for(seconds{30}) != std::future_status::ready) {
       ADD_FAILURE() << "done was not called";
@@ -118,6 +118,8 @@ class SenderTest : public ::testing::Test {
     EXPECT_EQ(vendor_->faults().back().fired, 1u);
     return outcome;
   }
+
+  std::size_t Places() { return sender_->limits().Look(sender_->RulesOf("ops")).places; }
 
   ManualClock clock_;
   MetricsRegistry registry_;
@@ -273,32 +275,79 @@ TEST_F(SenderTest, ChannelsAreReplacedAsAWhole) {
   EXPECT_EQ(sender_->FindChannel("a")->provider, "feishu_bot");
 }
 
-TEST_F(SenderTest, APlaceIsTakenWithinTheChannelsLimit) {
+TEST_F(SenderTest, NothingPassesWithoutAPlaceInTheChannelsLimit) {
   ChannelSettings channel = Channel();
   channel.rate = {.per_second = 2, .per_minute = 100};
   sender_->SetChannels({channel});
-  EXPECT_EQ(sender_->LookForPlaces("ops").places, 2u);
-  for (int i = 0; i < 2; ++i) {
-    EXPECT_EQ(sender_->TakePlace("ops"), milliseconds{0});
-    Send(Hello());
-  }
-  EXPECT_GT(sender_->TakePlace("ops"), milliseconds{0});
+  EXPECT_EQ(Places(), 2u);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(Send(Hello()).verdict, SendVerdict::kAccepted);
+  EXPECT_EQ(Send(Hello()).reason, "rate_limited");
   sender_->SetChannels({channel});
-  EXPECT_GT(sender_->TakePlace("ops"), milliseconds{0}) << "a channel that stays keeps its memory";
+  const SendOutcome refused = Send(Hello());
+  EXPECT_EQ(refused.reason, "rate_limited") << "a channel that stays keeps its memory";
+  EXPECT_EQ(refused.verdict, SendVerdict::kNotNow);
+  EXPECT_EQ(refused.retry_after, milliseconds{1001});
+  EXPECT_THAT(vendor_->requests(), SizeIs(2));
   clock_.offset_ms = 1001;
-  EXPECT_EQ(sender_->LookForPlaces("ops").places, 2u);
-  EXPECT_EQ(sender_->TakePlace("ops"), milliseconds{0});
+  EXPECT_EQ(Places(), 2u);
+  EXPECT_EQ(Send(Hello()).verdict, SendVerdict::kAccepted);
 }
 
 TEST_F(SenderTest, WhatNeverLeftGivesItsPlaceBack) {
   ChannelSettings channel = Channel();
   channel.rate = {.per_second = 1};
   sender_->SetChannels({channel});
-  EXPECT_EQ(sender_->TakePlace("ops"), milliseconds{0});
   EXPECT_EQ(Send(Hello(), seconds{20}, [] { return false; }).reason, "not_mine");
-  EXPECT_EQ(sender_->TakePlace("ops"), milliseconds{0});
-  sender_->GivePlaceBack("ops");
-  EXPECT_EQ(sender_->LookForPlaces("ops").places, 1u);
+  EXPECT_EQ(Places(), 1u);
+  {
+    const auto place = sender_->limits().Take(sender_->RulesOf(Hello()));
+    ASSERT_TRUE(place.has_value());
+    EXPECT_EQ(Places(), 0u);
+  }
+  EXPECT_EQ(Places(), 1u);
+}
+
+TEST_F(SenderTest, AllLimitsOfAMessageMustAllowIt) {
+  ChannelSettings a = Channel("a");
+  ChannelSettings b = Channel("b");
+  ChannelSettings mock;
+  mock.code = "try";
+  mock.provider = "mock";
+  for (ChannelSettings* channel : {&a, &mock}) {
+    channel->rate_group = "app";
+    channel->group_rate = {.per_second = 3};
+  }
+  a.recipient_rate = {.per_second = 1};
+  sender_->SetChannels({a, b, mock});
+  sender_->SetTenantRates({.each = {}, .special = {{"small", {.per_second = 1}}}});
+  const auto take = [&](const std::string& channel, const std::string& recipient, const std::string& tenant) {
+    Notification notification = Hello(channel);
+    notification.recipient = recipient;
+    notification.tenant = tenant;
+    const std::vector<LimitRule> rules = sender_->RulesOf(notification);
+    auto place = sender_->limits().Take(rules);
+    if (!place) return std::string(ToString(rules[place.error().rule].kind));
+    place->Use();
+    return std::string("taken");
+  };
+  EXPECT_EQ(take("a", "chat_id:1", "default"), "taken");
+  EXPECT_EQ(take("a", "chat_id:1", "default"), "recipient");
+  EXPECT_EQ(take("a", "chat_id:2", "small"), "taken");
+  EXPECT_EQ(take("b", "chat_id:3", "small"), "tenant") << "over all channels";
+  EXPECT_EQ(take("try", "", "default"), "taken");
+  EXPECT_EQ(take("try", "", "default"), "app") << "two of its three went through the other channel";
+  EXPECT_EQ(take("b", "chat_id:1", "default"), "taken") << "what was refused took no place";
+}
+
+TEST_F(SenderTest, ChannelsWithTheSameWebhookAreOneBotAndShareItsLimit) {
+  ChannelSettings a = Channel("a");
+  ChannelSettings b = Channel("b");
+  a.rate = {.per_second = 5};
+  b.rate = {.per_second = 2};
+  sender_->SetChannels({a, b});
+  EXPECT_EQ(Send(Hello("a")).verdict, SendVerdict::kAccepted);
+  EXPECT_EQ(Send(Hello("b")).verdict, SendVerdict::kAccepted);
+  EXPECT_EQ(Send(Hello("a")).reason, "rate_limited");
 }
 
 TEST_F(SenderTest, AVendorsHintClosesTheChannelForEverybody) {
@@ -306,9 +355,18 @@ TEST_F(SenderTest, AVendorsHintClosesTheChannelForEverybody) {
   const SendOutcome outcome = Send(Hello());
   EXPECT_EQ(outcome.verdict, SendVerdict::kNotNow);
   ASSERT_TRUE(outcome.retry_after.has_value());
-  EXPECT_EQ(sender_->TakePlace("ops"), *outcome.retry_after);
+  EXPECT_EQ(sender_->limits().Look(sender_->RulesOf("ops")).wait, *outcome.retry_after);
+  EXPECT_EQ(Send(Hello()).reason, "rate_limited");
   clock_.offset_ms = 30'000;
-  EXPECT_EQ(sender_->TakePlace("ops"), milliseconds{0});
+  EXPECT_GT(Places(), 0u);
+}
+
+TEST_F(SenderTest, WhatHasntLeftWhenTheVendorClosesTheChannelStays) {
+  auto place = sender_->limits().Take(sender_->RulesOf(Hello()));
+  ASSERT_TRUE(place.has_value() && place->MayLeave());
+  vendor_->AddFault({.kind = FaultKind::kRate, .times = 0, .limit = 0, .reset = 30});
+  Send(Hello());
+  EXPECT_FALSE(place->MayLeave());
 }
 
 TEST_F(SenderTest, AnUnknownCodeIsCounted) {
@@ -366,7 +424,7 @@ TEST_F(SenderTest, ASenderMayEndBeforeItsRequests) {
   auto done = std::make_shared<std::promise<SendOutcome>>();
   std::future<SendOutcome> outcome = done->get_future();
   sender_->Send(
-      Hello(), "", seconds{20}, [] { return true; },
+      Hello(), "", Place(), seconds{20}, [] { return true; },
       [done](SendOutcome result) { done->set_value(std::move(result)); });
   ASSERT_TRUE(vendor_->WaitForDeliveries(1, seconds{20}));
   sender_.reset();

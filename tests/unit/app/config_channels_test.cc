@@ -55,6 +55,49 @@ TEST_F(ConfigChannelsTest, EverySettingOfAChannelIsTaken) {
   EXPECT_THAT(channel.reopen, ElementsAre(DeliveryStatus::kDead, DeliveryStatus::kSkipped));
 }
 
+TEST_F(ConfigChannelsTest, LimitsOfRecipientsGroupsAndTenantsAreTaken) {
+  const ConfigReading reading = files_.ReadMore(
+      "rate_groups: {app: {per_second: 50, per_minute: 1000}}\n"
+      "tenant_rate: {per_minute: 600}\n"
+      "tenants: {shop: {rate: {per_second: 2}}}\n"
+      "channels:\n  a: {provider: mock, rate_group: app, recipient_rate: {per_second: 3}, quiet_minutes: true}\n"
+      "  b: {provider: mock}\n");
+  EXPECT_THAT(reading.faults, IsEmpty());
+  const providers::ChannelSettings& a = reading.config.channels[0];
+  EXPECT_EQ(a.rate_group, "app");
+  EXPECT_EQ(a.group_rate, (providers::RateLimit{50, 1000}));
+  EXPECT_EQ(a.recipient_rate, (providers::RateLimit{3, 0}));
+  EXPECT_TRUE(a.quiet_minutes);
+  EXPECT_EQ(reading.config.channels[1].rate_group, "");
+  EXPECT_FALSE(reading.config.channels[1].quiet_minutes);
+  EXPECT_EQ(reading.config.tenant_rates.each, (providers::RateLimit{0, 600}));
+  EXPECT_EQ(reading.config.tenant_rates.special.at("shop"), (providers::RateLimit{2, 600}));
+}
+
+TEST_F(ConfigChannelsTest, FeishusBotsKeepTheirQuietMinutesUnlessTold) {
+  const std::string bot = fmt::format("provider: feishu_bot, webhook_url: \"{}\"", kHook);
+  EXPECT_TRUE(Channel(bot).config.channels[0].quiet_minutes);
+  EXPECT_FALSE(Channel(bot + ", quiet_minutes: false").config.channels[0].quiet_minutes);
+}
+
+TEST_F(ConfigChannelsTest, LimitsThatMeanNothingAreFaults) {
+  EXPECT_THAT(Channel("provider: mock, rate: {per_second: 5, per_minute: 3}").faults,
+              ElementsAre(HasSubstr("channels.ops.rate.per_second: is more than per_minute (3)")));
+  EXPECT_THAT(Channel("provider: mock, rate: {per_second: 1, per_minute: 100}").faults,
+              ElementsAre(HasSubstr("channels.ops.rate.per_minute: is more than 60 times per_second (1)")));
+  EXPECT_THAT(Channel("provider: mock, rate: {per_second: 2}, recipient_rate: {per_second: 3}").faults,
+              ElementsAre(HasSubstr("channels.ops.recipient_rate: allows one recipient more")));
+  EXPECT_THAT(
+      files_.ReadMore("rate_groups: {apps: {per_second: 5}}\nchannels: {a: {provider: mock, rate_group: app}}\n")
+          .faults,
+      ElementsAre(HasSubstr("did you mean \"apps\"?"), HasSubstr("rate_groups.apps: no channel names it")));
+  EXPECT_THAT(files_.ReadMore("rate_groups: {app: {}}\nchannels: {a: {provider: mock, rate_group: app}}\n").faults,
+              ElementsAre(HasSubstr("rate_groups.app: has neither per_second nor per_minute")));
+  EXPECT_THAT(files_.ReadMore("tenants: {shop: {}}\n").faults, ElementsAre(HasSubstr("tenants.shop: says nothing")));
+  EXPECT_THAT(files_.ReadMore("tenant_rate: {per_hour: 5}\n").faults, ElementsAre(HasSubstr("per_hour")));
+  EXPECT_THAT(Channel("provider: mock, rate: {per_second: -1}").faults, ElementsAre(HasSubstr("rate.per_second")));
+}
+
 TEST_F(ConfigChannelsTest, AnUnknownProviderIsOneFaultWithASuggestion) {
   EXPECT_THAT(Channel("provider: feishu_bott, webhook_url: x, secret_file: y").faults,
               ElementsAre(AllOf(StartsWith("channels.ops.provider: \"feishu_bott\" is not known"),

@@ -27,11 +27,11 @@ std::map<std::string, std::string> KeysOfPage(const std::string& name) {
 ConfigReading EverySection(const ConfigFiles& files) {
   std::string channels;
   for (const providers::ProviderInfo& info : providers::AllProviders()) {
-    channels += fmt::format("  {0}: {{provider: {0}}}\n", info.name);
+    channels += fmt::format("  {0}: {{provider: {0}, rate_group: NAME}}\n", info.name);
   }
   return files.ReadMore(
-      "sources: [{name: shop, url: \"mysql://r@h/shop\", routes: {order: orders}}]\nkafka: {properties: {client.id: "
-      "x}}\nchannels:\n" +
+      "sources: [{name: shop, url: \"mysql://r@h/shop\", routes: {order: orders}}]\nkafka: {properties: {client.id: x}}\n"
+      "rate_groups: {NAME: {per_second: 1}}\ntenants: {NAME: {rate: {per_second: 1}}}\nchannels:\n" +
       channels);
 }
 
