@@ -13,6 +13,7 @@
 #include "metrics/log.h"
 #include "model/retry_policy.h"
 #include "model/secret.h"
+#include "platform/crypto/sealer.h"
 #include "platform/kafka/options.h"
 #include "platform/mysql/connection.h"
 #include "providers/channel.h"
@@ -41,6 +42,7 @@ struct Config {
   RetryPolicy retry;
   std::string api_listen = "127.0.0.1:8080";
   Secret api_token;
+  std::vector<crypto::SealingKey> sealing_keys;  // the first seals, all open
   bool allow_insecure_targets = false;
   LogOptions log;
 
@@ -78,7 +80,7 @@ struct ConfigReading {
 ConfigReading ReadConfig(const ConfigInput& input);
 
 // The settings that differ and can't change while the program runs, by name; empty: `next` can be applied (channels,
-// retry and log.level can).
+// retry, sealing and log.level can).
 std::vector<std::string> NeedRestart(const Config& running, const Config& next);
 
 }  // namespace outrider::app

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "consumer/priority_turns.h"
+#include "consumer/sealed_request.h"
 #include "consumer/settlement.h"
 
 namespace outrider::consumer {
@@ -42,14 +43,15 @@ Change Release(const Record& record) {
 
 RecordSweep::RecordSweep(std::chrono::hours max_age, mysql::MysqlPool& pool, ChangeCommitter& committer,
                          const ChannelGates& gates, const SettlementWriter& writer, RecordScan& scan,
-                         DeliveryProbe& probe)
+                         DeliveryProbe& probe, const crypto::Sealer* sealer)
     : max_age_(max_age),
       pool_(pool),
       committer_(committer),
       gates_(gates),
       writer_(writer),
       scan_(scan),
-      probe_(probe) {}
+      probe_(probe),
+      sealer_(sealer) {}
 
 Result<RecordSweep::Counts> RecordSweep::RunOnce(const std::vector<int>& shards, const ChannelTable& channels) {
   Counts counts;
@@ -164,6 +166,8 @@ Result<void> RecordSweep::WalkParked(const std::vector<int>& shards, const Chann
       const auto key = std::ranges::lower_bound(keys, record.ordering_hash);
       if (heads[static_cast<std::size_t>(key - keys.begin())] == record.id) changes.push_back(Release(record));
     } else if (record.parked_by == kParkedByUnknownChannel && channels.contains(record.channel)) {
+      changes.push_back(Release(record));
+    } else if (IsKeyThere(record.parked_by, sealer_)) {
       changes.push_back(Release(record));
     } else if (record.held_for.value_or(record.unchanged_for) >= max_age_) {
       changes.push_back(EndAsHeldTooLong(record));

@@ -24,6 +24,7 @@
 #include "consumer/settlement_writer.h"
 #include "metrics/delivery_probe.h"
 #include "model/result.h"
+#include "platform/crypto/sealer.h"
 #include "platform/mysql/pool.h"
 
 namespace outrider::consumer {
@@ -36,7 +37,8 @@ class RecordSweep final {
   };
 
   RecordSweep(std::chrono::hours max_age, mysql::MysqlPool& pool, ChangeCommitter& committer, const ChannelGates& gates,
-              const SettlementWriter& writer, RecordScan& scan, DeliveryProbe& probe);
+              const SettlementWriter& writer, RecordScan& scan, DeliveryProbe& probe,
+              const crypto::Sealer* sealer = nullptr);
   RecordSweep(const RecordSweep&) = delete;
   RecordSweep& operator=(const RecordSweep&) = delete;
 
@@ -60,6 +62,7 @@ class RecordSweep final {
   const SettlementWriter& writer_;
   RecordScan& scan_;
   DeliveryProbe& probe_;
+  const crypto::Sealer* const sealer_;
   RecordStore store_;
   std::set<std::string, std::less<>> known_;       // channels, last time
   std::set<std::string, std::less<>> to_release_;  // newly known, with parked records perhaps

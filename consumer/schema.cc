@@ -40,6 +40,7 @@ const std::vector<mysql::NeededTable>& NeededTables() {
         "private",
         "recipient",
         "request",
+        "sealed_by",
         "metadata",
         "traceparent",
         "tracestate",
@@ -63,7 +64,7 @@ const std::vector<mysql::NeededTable>& NeededTables() {
         "events_duplicate", "events_conflicting", "events_rejected", "offsets_skipped", "updated_at"}},
       {"rejected_events",
        {"id", "topic", "partition_no", "offset_no", "event_hash", "event_key", "value", "headers", "reason", "faults",
-        "created_at"}}};
+        "sealed_by", "created_at"}}};
   return kTables;
 }
 
