@@ -30,7 +30,8 @@ ConfigReading EverySection(const ConfigFiles& files) {
     channels += fmt::format("  {0}: {{provider: {0}}}\n", info.name);
   }
   return files.ReadMore(
-      "sources: [{name: shop, url: \"mysql://r@h/shop\"}]\nkafka: {properties: {client.id: x}}\nchannels:\n" +
+      "sources: [{name: shop, url: \"mysql://r@h/shop\"}]\nkafka: {properties: {client.id: x}}\nsealing: {keys: [{id: "
+      "k}]}\nchannels:\n" +
       channels);
 }
 
