@@ -100,6 +100,8 @@ struct CommandLine {
 
   CLI::App* verify = app.add_subcommand("verify", "Compare what was relayed, ingested and recorded");
 
+  CLI::App* reseal = app.add_subcommand("reseal", "Seal private bodies anew, under the first of sealing.keys");
+
   CLI::App* failpoints = app.add_subcommand("failpoints", "Where tests can break this program on purpose");
 
   CLI::App* version = app.add_subcommand("version", "The version");
@@ -362,6 +364,7 @@ int Dispatch(CommandLine& line) {
   if (*line.show) return Show(config, line.key, line.format());
   if (*line.bench_relay) return BenchRelay(config, line.bench_source, line.bench_options, line.format());
   if (*line.verify) return Verify(config, line.format());
+  if (*line.reseal) return Reseal(config, line.format());
   if (*line.list) return List(config, line.list_options, line.format());
   return Run(line, reading);
 }

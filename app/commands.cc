@@ -14,6 +14,7 @@
 
 #include "app/output.h"
 #include "consumer/record_query.h"
+#include "consumer/reseal.h"
 #include "consumer/schema.h"
 #include "model/request.h"
 #include "model/text.h"
@@ -332,6 +333,29 @@ int List(const Config& config, const ListOptions& options, OutputFormat format) 
   fmt::print("{}", format == OutputFormat::kJson ? StoryJson(*records) : RecordTable(*records));
   if (records->size() == options.limit) Say(fmt::format("more may follow: --before {}", records->back().id));
   return kExitOk;
+}
+
+int Reseal(const Config& config, OutputFormat format) {
+  if (config.sealing_keys.empty()) {
+    Say("no key is configured: sealing.keys is empty");
+    return kExitUsage;
+  }
+  auto connection = mysql::MysqlConnection::Open(config.database);
+  if (!connection) return Failed("the database can't be reached", connection.error());
+  const crypto::Sealer sealer(config.sealing_keys);
+  const auto done = consumer::Reseal(**connection, sealer);
+  if (!done) return Failed("re-sealing ended early; run it again", done.error());
+  if (format == OutputFormat::kJson) {
+    const nlohmann::ordered_json json = {
+        {"key", sealer.first_key()}, {"records", done->records}, {"rejected", done->rejected}, {"left", done->left}};
+    fmt::print("{}\n", json.dump(2));
+  } else {
+    fmt::print("{} records and {} rejected events are sealed anew, under key \"{}\"; {} are left under others\n",
+               done->records, done->rejected, sealer.first_key(), done->left);
+  }
+  if (done->left == 0) return kExitOk;
+  Say("what is left needs a key that isn't configured, was changed, or was just being sent; run it again");
+  return kExitFailed;
 }
 
 int ListFailpoints(OutputFormat format) {

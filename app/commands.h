@@ -52,6 +52,9 @@ int List(const Config& config, const ListOptions& options, OutputFormat format);
 // Standard output is a terminal that shows colours.
 bool ColourWanted();
 
+// Brings what is sealed under older keys under the first; kExitFailed when something can't be.
+int Reseal(const Config& config, OutputFormat format);
+
 // Says what failed and, of a table that is missing, which command creates it; kExitFailed.
 int Failed(const std::string& what, const Error& error);
 

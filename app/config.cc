@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "app/config_channels.h"
+#include "app/config_keeping.h"
 #include "app/config_section.h"
 #include "model/time.h"
 
@@ -272,6 +273,7 @@ ConfigReading ReadConfig(const ConfigInput& input) {
   api.Text("listen", config.api_listen);
   config.api_token = api.ReadSecret("token");
   api.End();
+  ReadSealing(root.Sub("sealing"), config.sealing_keys);
   ReadLog(root.Sub("log"), config.log);
   ReadTimes(root, config);
   root.End();

@@ -15,6 +15,7 @@
 #include "model/secret.h"
 #include "outbox/on_poison.h"
 #include "outbox/routes.h"
+#include "platform/crypto/sealer.h"
 #include "platform/kafka/options.h"
 #include "platform/mysql/connection.h"
 #include "providers/channel.h"
@@ -46,6 +47,7 @@ struct Config {
   RetryPolicy retry;
   std::string api_listen = "127.0.0.1:8080";
   Secret api_token;
+  std::vector<crypto::SealingKey> sealing_keys;  // the first seals, all open
   bool allow_insecure_targets = false;
   LogOptions log;
 
@@ -83,7 +85,7 @@ struct ConfigReading {
 ConfigReading ReadConfig(const ConfigInput& input);
 
 // The settings that differ and can't change while the program runs, by name; empty: `next` can be applied (channels,
-// rates of tenants and groups, retry and log.level can).
+// rates of tenants and groups, retry, sealing and log.level can).
 std::vector<std::string> NeedRestart(const Config& running, const Config& next);
 
 }  // namespace outrider::app

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "consumer/sealed_request.h"
 #include "model/time.h"
 
 namespace outrider::app {
@@ -27,12 +28,18 @@ Event ToEvent(const std::string& topic, const outbox::OutboxRow& row) {
 
 std::string DirectTopic(std::string_view source) { return fmt::format("direct:{}", source); }
 
-DirectSink::DirectSink(std::string source, consumer::Ingest& ingest, consumer::ShardOwner& shards)
-    : topic_(DirectTopic(source)), ingest_(ingest), shards_(shards) {}
+DirectSink::DirectSink(std::string source, consumer::Ingest& ingest, consumer::ShardOwner& shards,
+                       const crypto::Sealer* sealer)
+    : topic_(DirectTopic(source)), ingest_(ingest), shards_(shards), sealer_(sealer) {}
 
 Result<void> DirectSink::Submit(const outbox::OutboxRow& row) {
   if (waiting_.size() >= kMaxWaiting) return Fail(ErrorCode::kUnavailable, "the batch for ingest is full");
-  waiting_.push_back(ToEvent(topic_, row));
+  Event event = ToEvent(topic_, row);
+  if (consumer::LacksKey(event, sealer_)) {
+    return Fail(ErrorCode::kInvalid,
+                "the request is private, and no key is configured to seal it under (sealing.keys)");
+  }
+  waiting_.push_back(std::move(event));
   return {};
 }
 

@@ -69,13 +69,14 @@ struct Replayed {
   std::string why_not;
 };
 
-Result<Replayed> ReplayOne(mysql::MysqlPool& pool, std::int64_t id, const consumer::AuditEntry& entry) {
+Result<Replayed> ReplayOne(mysql::MysqlPool& pool, std::int64_t id, const consumer::AuditEntry& entry,
+                           const crypto::Sealer& sealer) {
   consumer::EventReading reading;
   std::string key;
   {
     auto connection = pool.Acquire();
     if (!connection) return std::unexpected(connection.error());
-    auto event = consumer::ReadRejected(**connection, id);
+    auto event = consumer::ReadRejected(**connection, id, sealer);
     if (!event) return std::unexpected(event.error());
     reading = consumer::ReadEvent(*event);
     key = event->key.value_or("");
@@ -163,7 +164,8 @@ int ShowRejected(const Config& config, std::int64_t id, OutputFormat format) {
     Say(fmt::format("there is no rejected event {}", id));
     return kExitFailed;
   }
-  const auto event = consumer::ReadRejected(**connection, id);
+  const crypto::Sealer sealer(config.sealing_keys);
+  const auto event = consumer::ReadRejected(**connection, id, sealer);
   if (!event) return Failed("the rejected event can't be read", event.error());
   const consumer::EventReading now = consumer::ReadEvent(*event);
   const bool readable = now.request.has_value();
@@ -201,6 +203,7 @@ int ReplayRejected(const Config& config, const RejectedChoice& choice, const Act
       return *code;
   }
   const std::string job = crypto::RandomUuid();
+  const crypto::Sealer sealer(config.sealing_keys);
   const Interruption interruption;
   std::size_t changed = 0;
   for (const std::int64_t id : *ids) {
@@ -210,7 +213,7 @@ int ReplayRejected(const Config& config, const RejectedChoice& choice, const Act
                                      .target = fmt::format("rejected event {}", id),
                                      .reason = options.reason,
                                      .job = job};
-    const auto replayed = ReplayOne(pool, id, entry);
+    const auto replayed = ReplayOne(pool, id, entry, sealer);
     if (!replayed) {
       Failed(fmt::format("stopped at rejected event {}", id), replayed.error());
       break;

@@ -84,9 +84,11 @@ struct Sidecar::State {
 
   bool Has(Role role) const { return roles.contains(role); }
   bool direct() const { return config.transport == Transport::kDirect; }
+  consumer::IngestOptions ingest_options() const { return {config.delivery.dedupe_memory, &sealer}; }
 
   Result<void> StartServer();
   void BuildConsumer();
+  void SetSealingKeys(const Config& from);
   Result<void> BuildRelay(const SourceConfig& source);
   // Looks for tables and database until stopped, says what is missing, and starts delivery and ingest once they can
   // work.
@@ -100,6 +102,7 @@ struct Sidecar::State {
   Log& log;
   std::string owner = OwnerName();
   SystemClock clock;
+  crypto::Sealer sealer;
   MetricsRegistry registry;
   Health health{clock};
   IngestProbe ingest_probe{registry};
@@ -146,6 +149,7 @@ void Sidecar::State::BuildConsumer() {
   sender = std::make_unique<providers::Sender>(*engine, clock, delivery_probe, log);
   sender->SetChannels(config.channels);
   sender->SetTenantRates(config.tenant_rates);
+  SetSealingKeys(config);
 
   consumer::DeliveryOptions options;
   options.owner = owner;
@@ -153,7 +157,17 @@ void Sidecar::State::BuildConsumer() {
   options.call_deadline = config.delivery.call_deadline;
   options.max_age = config.delivery.max_age;
   options.max_in_flight = static_cast<std::size_t>(config.delivery.max_in_flight);
+  options.sealer = &sealer;
   delivery = std::make_unique<consumer::Delivery>(options, *pool, *sender, clock, delivery_probe, health, log);
+}
+
+void Sidecar::State::SetSealingKeys(const Config& from) {
+  sealer.SetKeys(from.sealing_keys);
+  if (!from.sealing_keys.empty()) return;
+  log.Warn("sealing.no_key",
+           {{"what",
+             "no key is configured (sealing.keys): private requests are refused, because their bodies "
+             "may not stand in a table in clear"}});
 }
 
 Result<void> Sidecar::State::BuildRelay(const SourceConfig& source) {
@@ -161,9 +175,8 @@ Result<void> Sidecar::State::BuildRelay(const SourceConfig& source) {
   unit->source = source;
   unit->probe = std::make_unique<RelayProbe>(registry, source.name);
   if (direct()) {
-    unit->ingest = std::make_unique<consumer::Ingest>(*pool, *sender, ingest_probe, log,
-                                                      consumer::IngestOptions{config.delivery.dedupe_memory});
-    unit->sink = std::make_unique<DirectSink>(source.name, *unit->ingest, *delivery);
+    unit->ingest = std::make_unique<consumer::Ingest>(*pool, *sender, ingest_probe, log, ingest_options());
+    unit->sink = std::make_unique<DirectSink>(source.name, *unit->ingest, *delivery, &sealer);
   } else {
     auto sink = outbox::KafkaSink::Create(config.kafka, source.routes);
     if (!sink) return std::unexpected(sink.error());
@@ -246,8 +259,7 @@ void Sidecar::State::StartConsumer() {
   options.kafka = config.kafka;
   options.group = config.group;
   options.topics = config.topics;
-  ingest = std::make_unique<consumer::Ingest>(*pool, *sender, ingest_probe, log,
-                                              consumer::IngestOptions{config.delivery.dedupe_memory});
+  ingest = std::make_unique<consumer::Ingest>(*pool, *sender, ingest_probe, log, ingest_options());
   kafka_ingest = std::make_unique<consumer::KafkaIngest>(options, *ingest, *delivery, ingest_probe, health, log);
   ingest_thread = std::jthread([this](std::stop_token token) { kafka_ingest->Run(token); });
 }
@@ -291,6 +303,7 @@ void Sidecar::Apply(const Config& next) {
   if (state.sender == nullptr) return;
   state.sender->SetChannels(next.channels);
   state.sender->SetTenantRates(next.tenant_rates);
+  state.SetSealingKeys(next);
   state.delivery->Stored();  // what was parked for a channel that is there now needn't wait for the next scan
 }
 

@@ -138,6 +138,9 @@ std::vector<Finding> Judge(const std::vector<NamedSourceAudit>& sources, const c
                           records.spent_beyond_made, records.attempts_beyond));
   expect_none("private_bodies_are_gone", records.private_bodies_left, "no finished private record keeps its body",
               "finished private records keep their body or recipient");
+  expect_none("private_bodies_are_sealed", records.private_bodies_clear, "every private body that is kept is sealed",
+              "private records keep their body in clear: they were recorded before sealing, and end with their "
+              "delivery");
   if (records.under_way > 0) {
     findings.push_back(
         {Verdict::kUnproven, "everything_ended",

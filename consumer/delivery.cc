@@ -60,14 +60,14 @@ struct Delivery::State {
             clock, probe, log),
         runner({options.owner, options.lease, options.call_deadline, options.max_age}, sender, gates, clock, probe,
                [this] { WakeUp(); }),
-        scan({options.owner, options.lease, options.scan_idle, options.max_age, options.scan_batch}, pool, sender,
-             leases, committer, gates, runner, writer, clock, probe),
+        scan({options.owner, options.lease, options.scan_idle, options.max_age, options.scan_batch, options.sealer},
+             pool, sender, leases, committer, gates, runner, writer, clock, probe),
         writer(committer, log,
                {[this] { return gates.in_flight() > 0; },
                 [this](std::span<const Change> changes, const ChangeCommitter::Committed& committed) {
                   Settled(changes, committed);
                 }}),
-        sweep(options.max_age, pool, committer, gates, writer, scan, probe) {}
+        sweep(options.max_age, pool, committer, gates, writer, scan, probe, options.sealer) {}
 
   ~State() {
     runner.Close();

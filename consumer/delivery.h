@@ -24,6 +24,7 @@
 #include "metrics/delivery_probe.h"
 #include "metrics/health.h"
 #include "metrics/log.h"
+#include "platform/crypto/sealer.h"
 #include "platform/mysql/pool.h"
 #include "providers/sender.h"
 
@@ -40,6 +41,7 @@ struct DeliveryOptions {
   std::chrono::hours max_age{72};            // of a held or parked record, then dead: held_too_long
   std::size_t max_in_flight = 256;
   std::size_t scan_batch = 200;
+  const crypto::Sealer* sealer = nullptr;  // opens private requests; it outlives the Delivery
 };
 
 class Delivery final : public ShardOwner {

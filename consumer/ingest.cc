@@ -17,6 +17,7 @@
 #include "consumer/ingest_plan.h"
 #include "consumer/ingest_store.h"
 #include "consumer/ordering_store.h"
+#include "consumer/sealed_request.h"
 #include "model/dedupe_key.h"
 #include "model/text.h"
 #include "platform/failpoint/failpoint.h"
@@ -69,6 +70,8 @@ Result<void> AuditReopening(MysqlConnection& connection, const KnownRecord& know
 
 struct Ingest::State {
   std::vector<Item> Prepare(std::span<const Event> events) const;
+  void Seal(Item& item) const;
+  void Hide(Item& item) const;  // of what may be private nothing is quoted, nor kept without a key
   Result<IngestCounts> StoreItems(std::span<Item> items);
   Result<IngestCounts> StoreOnce(std::span<const Item> items);
   Result<Made> Transact(MysqlConnection& connection, std::span<const Item> items, bool read_first) const;
@@ -88,6 +91,31 @@ struct Ingest::State {
 };
 
 // ---- Before the transaction ----
+
+// A private request stands sealed from here on. Without a key it is rejected, and its bytes stay out of the table.
+void Ingest::State::Seal(Item& item) const {
+  auto sealed = options.sealer == nullptr ? std::nullopt
+                                          : SealRequest(*options.sealer, *item.reading.request, item.request_json,
+                                                        item.dedupe_hash, item.reading.content_hash);
+  if (!sealed) {
+    item.reading.request.reset();
+    item.reading.reason = kNoSealingKey;
+    item.reading.faults = {LacksKey()};
+    item.withheld = true;
+    return;
+  }
+  item.request_json = std::move(sealed->text);
+  item.recipient = std::move(sealed->recipient);
+  item.sealed_by = std::move(sealed->key_id);
+  item.content_hashes = std::move(sealed->content_hashes);
+  item.reading.content_hash = item.content_hashes.front();
+}
+
+void Ingest::State::Hide(Item& item) const {
+  if (!item.event->value || !MayBePrivate(*item.event->value)) return;
+  item.withheld = options.sealer == nullptr || !options.sealer->has_keys();
+  HideNames(item.reading.faults);
+}
 
 std::vector<Item> Ingest::State::Prepare(std::span<const Event> events) const {
   struct ChannelRules {
@@ -109,7 +137,10 @@ std::vector<Item> Ingest::State::Prepare(std::span<const Event> events) const {
     item.event = &event;
     item.shard = {event.position.topic, event.position.partition};
     item.reading = ReadEvent(event);
-    if (!item.reading.request) continue;
+    if (!item.reading.request) {
+      Hide(item);
+      continue;
+    }
     const NotificationRequest& request = *item.reading.request;
     const ChannelRules& rules = rules_of(request.channel);
     item.reopen = rules.reopen;
@@ -123,8 +154,10 @@ std::vector<Item> Ingest::State::Prepare(std::span<const Event> events) const {
       item.ordering_hash = OrderingHash(request.tenant, request.channel, request.ordering_key);
     }
     item.request_json = ToJson(request);
+    item.recipient = request.recipient;
     if (!request.metadata.empty()) item.metadata_json = nlohmann::json(request.metadata).dump();
     if (event.key) item.source_key = CutCodePoints(SanitizeUtf8(*event.key), kMaxSourceKey);
+    if (request.is_private) Seal(item);
   }
   return items;
 }
@@ -160,7 +193,7 @@ Result<Made> Ingest::State::Transact(MysqlConnection& connection, std::span<cons
   }
   plan.Make(std::move(known));
   if (!plan.perhaps_rejected_before.empty()) {
-    auto kept = IngestStore::FindRejected(connection, plan.perhaps_rejected_before);
+    auto kept = IngestStore::FindRejected(connection, plan.perhaps_rejected_before, options.sealer);
     if (!kept) return std::unexpected(kept.error());
     plan.Known(*kept);
   }
@@ -171,7 +204,9 @@ Result<Made> Ingest::State::Transact(MysqlConnection& connection, std::span<cons
     if (auto done = IngestStore::Reopen(connection, record, row); !done) return std::unexpected(done.error());
     if (auto done = AuditReopening(connection, record, row); !done) return std::unexpected(done.error());
   }
-  if (auto done = IngestStore::InsertRejected(connection, plan.rejected); !done) return std::unexpected(done.error());
+  if (auto done = IngestStore::InsertRejected(connection, plan.rejected, options.sealer); !done) {
+    return std::unexpected(done.error());
+  }
   // Last, so that the shards' rows, which the scanner's leases live in, are locked for a moment only.
   if (auto done = IngestStore::MoveShards(connection, plan.outcome.moves); !done) return std::unexpected(done.error());
   if (auto error = PassFailpoint(Failpoint::kIngestBeforeCommit)) return std::unexpected(*error);

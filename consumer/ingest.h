@@ -19,6 +19,7 @@
 #include "model/event.h"
 #include "model/result.h"
 #include "model/time.h"
+#include "platform/crypto/sealer.h"
 #include "platform/mysql/pool.h"
 #include "providers/sender.h"
 
@@ -27,6 +28,9 @@ namespace outrider::consumer {
 struct IngestOptions {
   std::chrono::hours dedupe_memory{24 *
                                    30};  // older events of unknown keys are kept back: reason older_than_dedupe_memory
+  // Seals private requests and what is rejected; it outlives the Ingest. Without a key private requests are rejected
+  // (no_sealing_key) and their bytes not kept, and other rejected bytes are kept in clear.
+  const crypto::Sealer* sealer = nullptr;
 };
 
 // Every event of a batch is in exactly one of these.

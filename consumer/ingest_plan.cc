@@ -70,6 +70,8 @@ RecordRow IngestPlan::Row(const Item& item, const Shard& shard) const {
   row.ordering_hash = &item.ordering_hash;
   row.event_id = item.reading.event_id;
   row.request_json = item.request_json;
+  row.recipient = item.recipient;
+  row.sealed_by = item.sealed_by;
   row.metadata_json = item.metadata_json;
   row.traceparent = item.reading.traceparent;
   row.tracestate = item.reading.tracestate;
@@ -115,6 +117,11 @@ void IngestPlan::Make(std::map<Digest, KnownRecord> known) {
   }
 }
 
+bool IngestPlan::HasContent(const Item& item, const Digest& content_hash) {
+  if (item.content_hashes.empty()) return item.reading.content_hash == content_hash;
+  return std::ranges::find(item.content_hashes, content_hash) != item.content_hashes.end();
+}
+
 bool IngestPlan::WasReadBefore(const Item& item, const KnownRecord& known) const {
   const EventPosition& at = item.event->position;
   if (at.offset >= shards_.found.at(item.shard).next_offset) return false;
@@ -132,7 +139,7 @@ void IngestPlan::MeetKnown(const Item& item, KnownRecord& known) {
   const Shard& shard = shards_.found.at(item.shard);
   const EventReading& reading = item.reading;
   const bool other_event = reading.event_id != known.event_id;
-  if (other_event && reading.content_hash != known.content_hash) {
+  if (other_event && !HasContent(item, known.content_hash)) {
     ++outcome.counts.conflicts;
     ++Move(shard).conflicts;
     outcome.Tell(Note::Kind::kConflict, item, known.event_id);
@@ -155,7 +162,8 @@ void IngestPlan::Reject(const Item& item, const Shard& shard) {
   const RejectedRow row{.event = item.event,
                         .faults = too_old ? &TooOld() : &item.reading.faults,
                         .reason = too_old ? std::string_view("older_than_dedupe_memory") : item.reading.reason,
-                        .without_bytes = item.without_bytes};
+                        .without_bytes = item.without_bytes,
+                        .withheld = item.withheld};
   rejected.push_back(row);
   if (item.event->position.offset < shard.next_offset) perhaps_rejected_before.push_back(row);
 }

@@ -28,9 +28,12 @@ struct Item {
   Digest dedupe_hash{};
   std::optional<Digest> ordering_hash;
   std::string request_json, metadata_json, source_key;
+  std::string recipient, sealed_by;    // as the columns take them; not sealed: an empty key id
+  std::vector<Digest> content_hashes;  // of a private request, under every key
   std::string_view parked_by;
   std::set<DeliveryStatus> reopen;
   bool without_bytes = false;
+  bool withheld = false;  // may be private, and there is no key to keep its bytes under
 };
 
 // One line of the log, written once the batch is durable.
@@ -76,6 +79,7 @@ class IngestPlan final {
 
  private:
   bool IsOld(const Item& item) const;
+  static bool HasContent(const Item& item, const Digest& content_hash);
   void MeetKnown(const Item& item, KnownRecord& known);
   bool WasReadBefore(const Item& item, const KnownRecord& known) const;
   void Reject(const Item& item, const Shard& shard);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "consumer/sealed_request.h"
 #include "model/text.h"
 #include "platform/crypto/hmac.h"
 
@@ -34,19 +35,21 @@ constexpr std::string_view kReadRecords =
 constexpr std::string_view kInsertRecords =
     "INSERT INTO notification_records (dedupe_hash, tenant, channel, dedupe_key, event_id, content_hash, shard, "
     "due_at, "
-    "parked_by, held_since, priority, ordering_hash, max_attempts, expires_at, private, recipient, request, metadata, "
-    "traceparent, tracestate, source_topic, source_partition, source_offset, source_key, committed_at, status) "
+    "parked_by, held_since, priority, ordering_hash, max_attempts, expires_at, private, recipient, request, sealed_by, "
+    "metadata, traceparent, tracestate, source_topic, source_partition, source_offset, source_key, committed_at, "
+    "status) "
     "VALUES {0}";
 constexpr std::string_view kRecordPlaceholders =
-    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')";
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')";
 // Primary key, on the version that was read.
 constexpr std::string_view kReopen =
     "UPDATE notification_records SET status = 'pending', reason = NULL, version = version + 1, attempts_spent = 0, "
     "send_key = NULL, send_key_first_used_at = NULL, uncertain = FALSE, lease_owner = NULL, provider = NULL, "
     "last_error = NULL, provider_message_id = NULL, provider_log_id = NULL, sent_at = NULL, updated_at = NOW(6), "
     "event_id = ?, content_hash = ?, shard = ?, due_at = ?, parked_by = ?, held_since = ?, priority = ?, "
-    "ordering_hash = ?, max_attempts = ?, expires_at = ?, private = ?, recipient = ?, request = ?, metadata = ?, "
-    "traceparent = ?, tracestate = ?, source_topic = ?, source_partition = ?, source_offset = ?, source_key = ?, "
+    "ordering_hash = ?, max_attempts = ?, expires_at = ?, private = ?, recipient = ?, request = ?, sealed_by = ?, "
+    "metadata = ?, traceparent = ?, tracestate = ?, source_topic = ?, source_partition = ?, source_offset = ?, "
+    "source_key = ?, "
     "committed_at = ? WHERE id = ? AND version = ?";
 // Index rejected_by_position. {0}: the condition below, for each, with OR.
 constexpr std::string_view kFindRejected =
@@ -55,7 +58,7 @@ constexpr std::string_view kAtPosition = "(topic = ? AND partition_no = ? AND of
 // Index rejected_by_position: what is kept already stays. {0}: rows of placeholders.
 constexpr std::string_view kInsertRejected =
     "INSERT INTO rejected_events (topic, partition_no, offset_no, event_hash, event_key, value, headers, reason, "
-    "faults) "
+    "faults, sealed_by) "
     "VALUES {0} ON DUPLICATE KEY UPDATE id = id";
 // Primary key, one shard of the list after another, in the list's order.
 constexpr std::string_view kMoveShards =
@@ -73,8 +76,8 @@ constexpr std::string_view kMoveShards =
 
 constexpr std::size_t kMaxRowsPerStatement = 512;
 constexpr std::size_t kMaxStatementBytes = 4 << 20;
-constexpr std::size_t kRecordColumns = 25;
-constexpr std::size_t kRejectedColumns = 9;
+constexpr std::size_t kRecordColumns = 26;
+constexpr std::size_t kRejectedColumns = 10;
 
 using Params = std::vector<Param>;
 
@@ -125,9 +128,9 @@ void AddContent(Params& params, const RecordRow& row) {
   params.push_back(Wide(request.max_attempts.value_or(0)));
   params.push_back(OrNull(request.expires_at));
   params.push_back(Wide(request.is_private ? 1 : 0));
-  params.push_back(request.is_private ? std::string_view() : std::string_view(request.recipient));
-  params.insert(params.end(), {row.request_json, OrNull(row.metadata_json), OrNull(row.traceparent),
-                               OrNull(row.tracestate), std::string_view(row.position->topic),
+  params.push_back(row.recipient);
+  params.insert(params.end(), {row.request_json, OrNull(row.sealed_by), OrNull(row.metadata_json),
+                               OrNull(row.traceparent), OrNull(row.tracestate), std::string_view(row.position->topic),
                                Wide(row.position->partition), Wide(row.position->offset), row.source_key});
   params.push_back(OrNull(row.committed_at));
 }
@@ -148,9 +151,16 @@ struct StoredRejected {
   const RejectedRow* row;
   std::string headers, faults;
   Digest hash;
+  std::optional<crypto::Sealer::Sealed> sealed;
 };
 
-StoredRejected Prepare(const RejectedRow& row) {
+// A plain hash of a short text is found by trying.
+Digest HashOf(const std::string& event, const crypto::Sealer* sealer) {
+  const auto macs = sealer == nullptr ? std::vector<crypto::Sealer::Mac>() : sealer->Macs("rejected", event);
+  return macs.empty() ? Sha256(event) : DigestFromBytes(macs.front().bytes).value();
+}
+
+StoredRejected Prepare(const RejectedRow& row, const crypto::Sealer* sealer) {
   const Event& event = *row.event;
   Json headers = Json::array();
   for (const EventHeader& header : event.headers) {
@@ -160,12 +170,16 @@ StoredRejected Prepare(const RejectedRow& row) {
   for (const RequestFault& fault : *row.faults) {
     faults.push_back({{"pointer", fault.pointer}, {"problem", fault.problem}});
   }
-  StoredRejected stored{&row, Dump(headers), Dump(faults), {}};
+  StoredRejected stored{&row, Dump(headers), Dump(faults), {}, {}};
   const std::string_view key = event.key ? std::string_view(*event.key) : std::string_view();
-  const std::string_view value = event.value ? std::string_view(*event.value) : std::string_view();
+  const std::string_view value = event.value && !row.withheld ? std::string_view(*event.value) : std::string_view();
   stored.hash =
-      Sha256(fmt::format("{}:{}:{}:{}:", key.size(), value.size(), event.key.has_value(), event.value.has_value()) +
-             std::string(key) + std::string(value) + stored.headers);
+      HashOf(fmt::format("{}:{}:{}:{}:", key.size(), value.size(), event.key.has_value(), event.value.has_value()) +
+                 std::string(key) + std::string(value) + stored.headers,
+             sealer);
+  if (sealer != nullptr && event.value && !row.without_bytes && !row.withheld) {
+    stored.sealed = sealer->Seal(*event.value, RejectedContext(event.position));
+  }
   if (row.without_bytes) stored.headers = "[]";
   return stored;
 }
@@ -259,11 +273,11 @@ Result<void> IngestStore::Reopen(MysqlConnection& connection, const KnownRecord&
   return {};
 }
 
-Result<std::set<const Event*>> IngestStore::FindRejected(MysqlConnection& connection,
-                                                         std::span<const RejectedRow> rows) {
+Result<std::set<const Event*>> IngestStore::FindRejected(MysqlConnection& connection, std::span<const RejectedRow> rows,
+                                                         const crypto::Sealer* sealer) {
   std::set<const Event*> found;
   std::vector<StoredRejected> stored;
-  for (const RejectedRow& row : rows) stored.push_back(Prepare(row));
+  for (const RejectedRow& row : rows) stored.push_back(Prepare(row, sealer));
   const auto bytes = [](const StoredRejected&) { return std::size_t{512}; };
   auto done = InChunks(std::span<const StoredRejected>(stored), bytes, [&](auto chunk) -> Result<void> {
     Params params;
@@ -289,9 +303,10 @@ Result<std::set<const Event*>> IngestStore::FindRejected(MysqlConnection& connec
   return found;
 }
 
-Result<void> IngestStore::InsertRejected(MysqlConnection& connection, std::span<const RejectedRow> rows) {
+Result<void> IngestStore::InsertRejected(MysqlConnection& connection, std::span<const RejectedRow> rows,
+                                         const crypto::Sealer* sealer) {
   std::vector<StoredRejected> stored;
-  for (const RejectedRow& row : rows) stored.push_back(Prepare(row));
+  for (const RejectedRow& row : rows) stored.push_back(Prepare(row, sealer));
   const auto bytes = [](const StoredRejected& one) { return Bytes(one); };
   return InChunks(std::span<const StoredRejected>(stored), bytes, [&](auto chunk) -> Result<void> {
     Params params;
@@ -302,8 +317,11 @@ Result<void> IngestStore::InsertRejected(MysqlConnection& connection, std::span<
       const auto kept = [&](const std::optional<std::string>& bytes_of) {
         return bytes_of && !one.row->without_bytes ? Param(std::string_view(*bytes_of)) : Param(nullptr);
       };
-      params.insert(params.end(), {kept(event.key), kept(event.value), std::string_view(one.headers), one.row->reason,
+      const Param value = one.sealed ? Param(std::string_view(one.sealed->bytes))
+                                     : (one.row->withheld ? Param(nullptr) : kept(event.value));
+      params.insert(params.end(), {kept(event.key), value, std::string_view(one.headers), one.row->reason,
                                    std::string_view(one.faults)});
+      params.push_back(one.sealed ? Param(std::string_view(one.sealed->key_id)) : Param(nullptr));
     }
     auto inserted = connection.Execute(
         fmt::format(kInsertRejected, mysql::PlaceholderRows(chunk.size(), kRejectedColumns)), params);

@@ -21,6 +21,7 @@
 #include "model/request.h"
 #include "model/result.h"
 #include "model/time.h"
+#include "platform/crypto/sealer.h"
 #include "platform/mysql/connection.h"
 
 namespace outrider::consumer {
@@ -67,7 +68,8 @@ struct RecordRow {
   const Digest* content_hash = nullptr;
   const std::optional<Digest>* ordering_hash = nullptr;
   std::string_view event_id, request_json, metadata_json, traceparent, tracestate, source_key;  // empty metadata: NULL
-  std::string_view parked_by;                                                                   // empty: due
+  std::string_view recipient, sealed_by;
+  std::string_view parked_by;  // empty: due
   std::int64_t shard = 0;
   Timestamp due_at{}, now{};
   std::optional<Timestamp> committed_at;
@@ -78,8 +80,10 @@ struct RejectedRow {
   const std::vector<RequestFault>* faults = nullptr;
   std::string_view reason;
   bool without_bytes = false;  // what is too large for the server is named by its position only
+  bool withheld = false;       // its value may be private and there is no key: kept without it
 };
 
+// Rejected values are sealed where `sealer` has a key.
 class IngestStore final {
  public:
   static Result<Shards> ReadShards(mysql::MysqlConnection& connection, const std::set<ShardName>& names);
@@ -93,8 +97,9 @@ class IngestStore final {
   static Result<void> Reopen(mysql::MysqlConnection& connection, const KnownRecord& record, const RecordRow& row);
   // Which of these are kept already.
   static Result<std::set<const Event*>> FindRejected(mysql::MysqlConnection& connection,
-                                                     std::span<const RejectedRow> rows);
-  static Result<void> InsertRejected(mysql::MysqlConnection& connection, std::span<const RejectedRow> rows);
+                                                     std::span<const RejectedRow> rows, const crypto::Sealer* sealer);
+  static Result<void> InsertRejected(mysql::MysqlConnection& connection, std::span<const RejectedRow> rows,
+                                     const crypto::Sealer* sealer);
   // kConflict: another ingest has moved one of the shards since it was read.
   static Result<void> MoveShards(mysql::MysqlConnection& connection, const std::vector<ShardMove>& moves);
 };

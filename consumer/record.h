@@ -51,13 +51,14 @@ struct Record {
   int attempts_spent = 0;
   int max_attempts = 0;  // the request's own; 0: the channel's
   std::string reason, parked_by, lease_owner, send_key;
+  std::string sealed_by;  // the key that `request` is sealed under; empty: it stands in clear
   std::optional<std::chrono::microseconds> send_key_age;
   std::optional<std::chrono::microseconds> held_for;
   std::optional<std::chrono::microseconds> expires_in;  // zero or less: expired
   std::chrono::microseconds unchanged_for{0};
   std::optional<Timestamp> committed_at;
   Timestamp read_at{};  // the database's clock
-  std::string request;  // canonical JSON; empty where it wasn't asked for or is gone
+  std::string request;  // canonical JSON, or sealed; empty where it wasn't asked for or is gone
 };
 
 // A row of notification_attempts.

@@ -21,9 +21,10 @@ constexpr std::string_view kFaults =
     "CAST(COALESCE(SUM(status = 'sent' AND sent_at IS NULL), 0) AS UNSIGNED), "
     "CAST(COALESCE(SUM(status IN ('sent', 'dead', 'skipped') AND due_at IS NOT NULL), 0) AS UNSIGNED), "
     "CAST(COALESCE(SUM(attempts_spent > attempt_no), 0) AS UNSIGNED), "
-    "CAST(COALESCE(SUM(private AND status IN ('sent', 'dead', 'skipped') AND (request IS NOT NULL OR recipient <> "
-    "'')), 0) "
-    "AS UNSIGNED) FROM notification_records";
+    "CAST(COALESCE(SUM(private AND status IN ('sent', 'dead', 'skipped') AND (request IS NOT NULL OR (recipient "
+    "<> '' AND recipient NOT LIKE 'hmac:%'))), 0) AS UNSIGNED), "
+    "CAST(COALESCE(SUM(private AND request IS NOT NULL AND sealed_by IS NULL), 0) AS UNSIGNED) FROM "
+    "notification_records";
 // notification_attempts by its primary key, for each record's row by its own.
 constexpr std::string_view kAttemptsBeyond =
     "SELECT COUNT(*) FROM notification_attempts a JOIN notification_records r ON r.id = a.record_id "
@@ -55,6 +56,7 @@ Result<RecordAudit> AuditRecords(mysql::MysqlConnection& connection, std::chrono
   audit.ended_but_due = row.Unsigned(7);
   audit.spent_beyond_made = row.Unsigned(8);
   audit.private_bodies_left = row.Unsigned(9);
+  audit.private_bodies_clear = row.Unsigned(10);
   auto beyond = connection.Execute(kAttemptsBeyond);
   if (!beyond) return std::unexpected(beyond.error());
   audit.attempts_beyond = beyond->rows.front().Unsigned(0);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "consumer/quiet_minutes.h"
+#include "consumer/sealed_request.h"
 #include "consumer/settlement.h"
 #include "model/digest.h"
 #include "model/request.h"
@@ -212,6 +213,7 @@ std::optional<Change> RecordScan::EndOrMove(Candidate& candidate, const PausedNa
     change.reason = "held_too_long";
     return change;
   }
+  if (auto parked = OpenRequest(record, options_.sealer)) return parked;
   RequestReading reading = ParseRequest(record.request);
   if (!reading.request) {
     candidate.known = Outcome(SendVerdict::kRefused, "request_unreadable", "what is kept of the request can't be read");

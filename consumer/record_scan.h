@@ -35,6 +35,7 @@
 #include "consumer/record_store.h"
 #include "metrics/delivery_probe.h"
 #include "model/result.h"
+#include "platform/crypto/sealer.h"
 #include "platform/mysql/pool.h"
 #include "providers/sender.h"
 
@@ -51,6 +52,7 @@ class RecordScan final {
     std::chrono::milliseconds idle{500};
     std::chrono::hours max_age{72};
     std::size_t batch = 200;
+    const crypto::Sealer* sealer = nullptr;  // opens what is sealed
   };
   struct Counts {
     std::size_t ended = 0;
@@ -98,7 +100,7 @@ class RecordScan final {
     bool suspect = false;
     providers::Notification notification;
     std::optional<SendOutcome> known;
-  providers::Place place;
+    providers::Place place;
   };
 
   void TakeWakes(const ChannelTable& channels, Time now);

@@ -23,7 +23,7 @@ constexpr std::string_view kColumns =
     "r.attempt_no, r.attempts_spent, r.max_attempts, r.parked_by, r.lease_owner, r.send_key, "
     "TIMESTAMPDIFF(MICROSECOND, r.send_key_first_used_at, NOW(6)), TIMESTAMPDIFF(MICROSECOND, r.held_since, NOW(6)), "
     "TIMESTAMPDIFF(MICROSECOND, NOW(6), r.expires_at), TIMESTAMPDIFF(MICROSECOND, r.updated_at, NOW(6)), "
-    "r.committed_at, NOW(6), r.reason";
+    "r.committed_at, NOW(6), r.reason, r.sealed_by";
 
 // One part of FindDue. records_by_due alone (shard, channel, priority, due_at), in its order; finished and parked
 // records have no due_at and stand outside the range. {0}: the query's index.
@@ -95,7 +95,8 @@ constexpr std::string_view kWrite =
 constexpr std::string_view kForget =
     "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT UNSIGNED PATH '$')) AS k "
     "STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.id "
-    "SET r.request = NULL, r.recipient = '' WHERE r.private";
+    "SET r.request = NULL, r.sealed_by = NULL, r.recipient = IF(r.recipient LIKE 'hmac:%', r.recipient, '') "
+    "WHERE r.private";
 // An append at many places of the primary key (record_id, attempt_no); the records by theirs. Counted back from the
 // record's own time, which kWrite has just set: this statement's NOW(6) is later, and an attempt would begin after its
 // record was sent.
@@ -172,6 +173,7 @@ Record Read(mysql::Row& row) {
   record.committed_at = row.OptionalTime(20);
   record.read_at = row.Time(21);
   record.reason = row.TextOr(22, "");
+  record.sealed_by = row.TextOr(23, "");
   if (row.size() > 23 && !row.IsNull(23)) record.request = row.TakeText(23);
   return record;
 }

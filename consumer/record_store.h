@@ -57,7 +57,8 @@ class RecordStore final {
   Result<std::vector<std::int64_t>> FindClaimed(mysql::MysqlConnection& connection, std::span<const ClaimKey> keys,
                                                 std::string_view token) const;
 
-  // Writes changes, attempts included, and forgets the requests of private records that end. Gives how many records
+  // Writes changes, attempts included, and forgets the requests of private records that end (of the recipient
+  // the keyed hash stays). Gives how many records
   // it changed; when they are fewer than asked for, the caller must roll back. REQUIRES: an open transaction.
   Result<std::size_t> Write(mysql::MysqlConnection& connection, std::span<const Change> changes) const;
   enum class Standing {

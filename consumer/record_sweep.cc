@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "consumer/priority_turns.h"
+#include "consumer/sealed_request.h"
 #include "consumer/settlement.h"
 
 namespace outrider::consumer {
@@ -48,14 +49,15 @@ Change Release(const Record& record) {
 
 RecordSweep::RecordSweep(std::chrono::hours max_age, mysql::MysqlPool& pool, ChangeCommitter& committer,
                          const ChannelGates& gates, const SettlementWriter& writer, RecordScan& scan,
-                         DeliveryProbe& probe)
+                         DeliveryProbe& probe, const crypto::Sealer* sealer)
     : max_age_(max_age),
       pool_(pool),
       committer_(committer),
       gates_(gates),
       writer_(writer),
       scan_(scan),
-      probe_(probe) {}
+      probe_(probe),
+      sealer_(sealer) {}
 
 Result<RecordSweep::Counts> RecordSweep::RunOnce(const std::vector<int>& shards, const ChannelTable& channels,
                                                  const PausedNames& paused) {
@@ -189,6 +191,8 @@ Result<void> RecordSweep::WalkParked(const std::vector<int>& shards, const Chann
       changes.push_back(Release(record));
     } else if (record.parked_by.starts_with(kParkedByPausedTenant)) {
       continue;
+    } else if (IsKeyThere(record.parked_by, sealer_)) {
+      changes.push_back(Release(record));
     } else if (record.held_for.value_or(record.unchanged_for) >= max_age_) {
       changes.push_back(EndAsHeldTooLong(record));
     }

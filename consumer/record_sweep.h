@@ -27,6 +27,7 @@
 #include "consumer/settlement_writer.h"
 #include "metrics/delivery_probe.h"
 #include "model/result.h"
+#include "platform/crypto/sealer.h"
 #include "platform/mysql/pool.h"
 
 namespace outrider::consumer {
@@ -39,7 +40,8 @@ class RecordSweep final {
   };
 
   RecordSweep(std::chrono::hours max_age, mysql::MysqlPool& pool, ChangeCommitter& committer, const ChannelGates& gates,
-              const SettlementWriter& writer, RecordScan& scan, DeliveryProbe& probe);
+              const SettlementWriter& writer, RecordScan& scan, DeliveryProbe& probe,
+              const crypto::Sealer* sealer = nullptr);
   RecordSweep(const RecordSweep&) = delete;
   RecordSweep& operator=(const RecordSweep&) = delete;
 
@@ -67,6 +69,7 @@ class RecordSweep final {
   const SettlementWriter& writer_;
   RecordScan& scan_;
   DeliveryProbe& probe_;
+  const crypto::Sealer* const sealer_;
   RecordStore store_;
   OrderingStore ordering_;
   std::set<std::string, std::less<>> known_;           // channels, last time

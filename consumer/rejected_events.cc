@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "consumer/sealed_request.h"
 #include "platform/crypto/hmac.h"
 
 namespace outrider::consumer {
@@ -22,7 +23,7 @@ constexpr std::string_view kList =
     "ON r.rejected_id = e.id WHERE {0} ORDER BY e.id {1} LIMIT ?";
 // Primary key.
 constexpr std::string_view kRead =
-    "SELECT topic, partition_no, offset_no, event_key, value, headers FROM rejected_events WHERE id = ?";
+    "SELECT topic, partition_no, offset_no, event_key, value, headers, sealed_by FROM rejected_events WHERE id = ?";
 // An append somewhere in the primary key.
 constexpr std::string_view kMark = "INSERT INTO rejected_replays (rejected_id, audit_id, event_id) VALUES (?, ?, ?)";
 
@@ -92,7 +93,7 @@ Result<std::optional<RejectedView>> FindRejectedById(mysql::MysqlConnection& con
   return std::move(views->front());
 }
 
-Result<Event> ReadRejected(mysql::MysqlConnection& connection, std::int64_t id) {
+Result<Event> ReadRejected(mysql::MysqlConnection& connection, std::int64_t id, const crypto::Sealer& sealer) {
   auto rows = connection.Execute(kRead, {id});
   if (!rows) return std::unexpected(rows.error());
   if (rows->rows.empty()) return Fail(ErrorCode::kNotFound, fmt::format("there is no rejected event {}", id));
@@ -101,6 +102,16 @@ Result<Event> ReadRejected(mysql::MysqlConnection& connection, std::int64_t id) 
   event.position = {row.TakeText(0), static_cast<std::int32_t>(row.Int(1)), row.Int(2)};
   if (!row.IsNull(3)) event.key = row.TakeText(3);
   if (!row.IsNull(4)) event.value = row.TakeText(4);
+  if (event.value && !row.IsNull(6)) {
+    const std::string key_id = row.TakeText(6);
+    event.value = sealer.Open(key_id, *event.value, RejectedContext(event.position));
+    if (!event.value) {
+      return Fail(ErrorCode::kInvalid,
+                  fmt::format("rejected event {} is sealed under key \"{}\", which isn't configured (sealing.keys), or "
+                              "its bytes were changed",
+                              id, key_id));
+    }
+  }
   const Json headers = Json::parse(row.Text(5), nullptr, false);
   if (!headers.is_array()) return event;
   for (const Json& header : headers) {

@@ -14,6 +14,7 @@
 #include "model/request.h"
 #include "model/result.h"
 #include "model/time.h"
+#include "platform/crypto/sealer.h"
 #include "platform/mysql/connection.h"
 
 namespace outrider::consumer {
@@ -38,7 +39,7 @@ struct RejectedFilter {
 Result<std::vector<RejectedView>> ListRejected(mysql::MysqlConnection& connection, const RejectedFilter& filter);
 Result<std::optional<RejectedView>> FindRejectedById(mysql::MysqlConnection& connection, std::int64_t id);
 // The event as it came; kNotFound. Its bytes may be missing (value_bytes).
-Result<Event> ReadRejected(mysql::MysqlConnection& connection, std::int64_t id);
+Result<Event> ReadRejected(mysql::MysqlConnection& connection, std::int64_t id, const crypto::Sealer& sealer);
 // Remembers that it was replayed. native_code 1062: it was before. REQUIRES: the transaction that writes the new event.
 Result<void> MarkReplayed(mysql::MysqlConnection& connection, std::int64_t id, std::int64_t audit_id,
                           std::string_view event_id);

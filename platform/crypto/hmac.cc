@@ -15,15 +15,6 @@ namespace {
 
 const unsigned char* Bytes(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
 
-std::string RandomBytes(std::size_t count) {
-  std::string bytes(count, '\0');
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(count)) != 1) {
-    std::fputs("the system's random generator gives nothing; going on would make ids that repeat\n", stderr);
-    std::abort();
-  }
-  return bytes;
-}
-
 }  // namespace
 
 std::string HmacSha256(std::string_view key, std::string_view message) {
@@ -53,6 +44,15 @@ std::optional<std::string> DecodeBase64(std::string_view text) {
     return std::nullopt;
   }
   bytes.resize(bytes.size() - padding);
+  return bytes;
+}
+
+std::string RandomBytes(std::size_t count) {
+  std::string bytes(count, '\0');
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(count)) != 1) {
+    std::fputs("the system's random generator gives nothing; going on would make ids that repeat\n", stderr);
+    std::abort();
+  }
   return bytes;
 }
 

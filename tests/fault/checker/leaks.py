@@ -11,10 +11,10 @@ import json
 from pathlib import Path
 from typing import Iterator
 
-from checker.facts import FINISHED, Facts
-from checker.report import Report
+from checker.facts import Facts
+from checker.report import Report, Section
 from load.texts import FORGED_LINE
-from run_folder import LOGS, METRICS, RECORD_TABLES, RECORDS, SOURCES, Row
+from run_folder import LOGS, METRICS, RECORD_TABLES, RECORDS, SOURCES
 
 SHORTEST = 12  # a shorter secret would be found by chance
 CANARY = "canary"
@@ -77,8 +77,7 @@ def check(facts: Facts, report: Report) -> None:
         section.count("secrets", len(secrets))
         section.count("private bodies", len(canaries))
         section.count("lines and columns", places)
-    if facts.manifest.get("private_sealed") is False:
-        section.skip("requests of private records that are on their way: this version doesn't seal them")
+    _check_hashes(facts, section)
     section.skip(
         "the application's outbox, outbox_dead and the topic for private bodies: outside the promise; pages; core dumps"
     )
@@ -93,15 +92,16 @@ def _clear_places(facts: Facts) -> Iterator[tuple[str, bool, str]]:
     for table in RECORD_TABLES:
         for number, row in enumerate(facts.rows(RECORDS, f"{table}.jsonl") or [], 1):
             for column, value in row.items():
-                if column == "request" and _may_be_open(facts, row):
-                    continue
                 if isinstance(value, str):
                     yield f"{table}.{column}, line {number}", False, value
 
 
-def _may_be_open(facts: Facts, record: Row) -> bool:
-    """Whether a private record's request may be readable: while it is on its way, by a product that doesn't seal yet."""
-    return facts.manifest.get("private_sealed") is False and record["status"] not in FINISHED
+def _check_hashes(facts: Facts, section: Section) -> None:
+    """A plain hash of a private body is a private body to whoever can try all of the few that are likely."""
+    for record in facts.records or []:
+        event = facts.event_of.get(record["event_id"])
+        if event and event.row["private"] and record["content_hash"] == event.row["content_hash"]:
+            section.violate("plain_hash", event.name, "its record's content hash is the plain hash of its request")
 
 
 def _secret_only_places(facts: Facts) -> Iterator[tuple[str, str]]:

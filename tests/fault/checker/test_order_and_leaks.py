@@ -82,6 +82,13 @@ class LeakTest(CheckerTest):
 
         self.assertNames(plant, "I11", "private_body")
 
+    def test_a_plain_hash_of_a_private_body_is_found(self) -> None:
+        def plant(run: HealthyRun) -> None:
+            record = run.record_where(private=1)
+            record["content_hash"] = run.history_of(record)["content_hash"]
+
+        self.assertNames(plant, "I11", "plain_hash")
+
     def test_a_private_body_among_rejected_bytes_is_found(self) -> None:
         def plant(run: HealthyRun) -> None:
             canary = run.history_of(run.record_where(private=1))["canary"]

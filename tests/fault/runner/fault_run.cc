@@ -28,12 +28,15 @@ std::vector<std::string> SourceArguments(const Installation& installation) {
 }
 
 std::unique_ptr<ChildProcess> StartWorkload(const RunOptions& options, const Installation& installation) {
-  std::vector<std::string> command = {
-      "/usr/bin/python3", kPrograms + "/workload.py", "--seed", std::to_string(options.seed), "--seconds", "3600",
-      "--writers", "6", "--rate", fmt::format("{}", options.rate), "--channel", "ops=3", "--channel", "team=2",
-      "--channel", "nobody-knows=0.05", "--history", (options.folder / "history" / "load.jsonl").string(),
-      // rejected_events keeps values as they came, private ones too.
-      "--without", "private_invalid"};
+  std::vector<std::string> command = {"/usr/bin/python3", kPrograms + "/workload.py",
+                                      "--seed",           std::to_string(options.seed),
+                                      "--seconds",        "3600",
+                                      "--writers",        "6",
+                                      "--rate",           fmt::format("{}", options.rate),
+                                      "--channel",        "ops=3",
+                                      "--channel",        "team=2",
+                                      "--channel",        "nobody-knows=0.05",
+                                      "--history",        (options.folder / "history" / "load.jsonl").string()};
   const auto sources = SourceArguments(installation);
   command.insert(command.end(), sources.begin(), sources.end());
   std::filesystem::create_directories(options.folder / "history");
@@ -41,10 +44,7 @@ std::unique_ptr<ChildProcess> StartWorkload(const RunOptions& options, const Ins
 }
 
 void WriteManifest(const RunOptions& options, const Installation& installation, const RowFaults& faults) {
-  json manifest = {{"seed", options.seed},
-                   {"transport", "kafka"},
-                   {"foreign_events", faults.foreign_events()},
-                   {"private_sealed", false}};
+  json manifest = {{"seed", options.seed}, {"transport", "kafka"}, {"foreign_events", faults.foreign_events()}};
   for (const auto& [source, database] : installation.source_databases)
     manifest["sources"].push_back({{"name", source}});
   for (const Bot& bot : installation.bots) {
@@ -61,6 +61,7 @@ void WriteManifest(const RunOptions& options, const Installation& installation, 
       manifest["secrets"].push_back({{"name", "signing secret of " + bot.channel}, {"value", bot.secret}});
     }
   }
+  manifest["secrets"].push_back({{"name", "the sealing key"}, {"value", installation.sealing_key}});
   manifest["secrets"].push_back(
       {{"name", "the database account's password"}, {"value", installation.product_password}});
   for (const Life& life : installation.ended) {

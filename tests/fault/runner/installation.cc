@@ -24,6 +24,13 @@ std::string RandomSecret(std::string_view prefix) {
   return fmt::format("{}-{:08x}{:08x}", prefix, random(), random());
 }
 
+std::string RandomKey() {
+  std::random_device random;
+  std::string key;
+  for (int i = 0; i < 8; ++i) key += fmt::format("{:08x}", random());
+  return key;
+}
+
 std::unique_ptr<fake_im::FakeImServer> StartVendor(const std::vector<Bot>& bots) {
   fake_im::FakeImOptions options;
   for (const Bot& bot : bots) {
@@ -42,6 +49,7 @@ Installation::Installation(DatabaseServer::Kind kind, std::filesystem::path run_
     : folder(std::move(run_folder)),
       bots({{"ops", RandomSecret("token"), RandomSecret("sign")}, {"team", RandomSecret("token"), ""}}),
       product_password(RandomSecret("password")),
+      sealing_key(RandomKey()),
       server(DatabaseServer::Start(kind, {"--innodb-lock-wait-timeout=1"})),
       proxy(std::make_unique<testing::FaultProxy>(server->port())),
       broker(testing::KafkaBroker::Start({"group.min.session.timeout.ms=1000"})),
@@ -73,8 +81,7 @@ std::string Installation::Configuration(std::string_view group) const {
   for (const auto& [source, database] : source_databases) {
     yaml += fmt::format("  - {{name: {}, url: \"{}\"}}\n", source, url(database));
   }
-  yaml +=
-      fmt::format(R"(kafka:
+  yaml += fmt::format(R"(kafka:
   brokers: "{}"
   group: "{}"
   properties: {{session.timeout.ms: "{}", heartbeat.interval.ms: "500"}}
@@ -84,9 +91,11 @@ relay: {{lease: {}ms, batch_rows: 100}}
 delivery: {{lease: {}ms, call_deadline: 1500ms}}
 grace: {}s
 retry: {{max_attempts: 200, base: 100ms, max: 1s}}
+sealing: {{keys: [{{id: k1, key: "{}"}}]}}
 channels:
 )",
-                  broker->brokers(), group, kSessionTimeout, kRelayLease.count(), kRecordLease.count(), kGrace.count());
+                      broker->brokers(), group, kSessionTimeout, kRelayLease.count(), kRecordLease.count(),
+                      kGrace.count(), sealing_key);
   for (const Bot& bot : bots) {
     yaml += fmt::format(
         "  {}: {{provider: feishu_bot, webhook_url: \"{}\", rate: {{per_second: 0, per_minute: 0}}{}}}\n", bot.channel,

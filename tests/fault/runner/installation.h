@@ -79,7 +79,8 @@ class Installation final {
   const std::filesystem::path folder;
   const std::vector<Bot> bots;
   const std::string product_password;
-  std::vector<Life> ended;  // and those that still run, once collected
+  const std::string sealing_key;  // 64 hexadecimal digits
+  std::vector<Life> ended;        // and those that still run, once collected
   std::unique_ptr<testing::DatabaseServer> server;
   std::unique_ptr<testing::FaultProxy> proxy;
   std::unique_ptr<testing::KafkaBroker> broker;

@@ -221,5 +221,52 @@ TEST_F(RunTest, ARequestWithoutStructureIsRejectedAndTheNextOneArrives) {
   EXPECT_THAT(rejected->rows[0].Text(0), AllOf(HasSubstr("/dedupe_key"), HasSubstr("/message")));
 }
 
+// ---- Private requests ----
+
+constexpr std::string_view kPrivate =
+    R"({"dedupe_key": "p", "channel": "ops", "message": {"text": "canary"}, "private": true, "recipient": "user:canary"})";
+
+void OrderPrivately(const Installation& installation) {
+  const auto inserted =
+      installation.ConnectToShop()->Execute("INSERT INTO outbox (aggregateid, payload) VALUES ('p', ?)", {kPrivate});
+  if (!inserted) throw std::runtime_error(inserted.error().message);
+}
+
+TEST_F(RunTest, WithoutAKeyAPrivateRequestIsMovedAsideInItsOwnDatabaseOnly) {
+  Installation installation;
+  installation.Configure(Ops());
+  const auto running = installation.Run({"--migrate"});
+  ASSERT_TRUE(running->WaitForLog("sealing.no_key"));
+  ASSERT_TRUE(running->WaitForLog("run.ready"));
+  OrderPrivately(installation);
+  installation.Order("next");
+  ASSERT_TRUE(WaitForState(installation, "next", "sent "));
+  EXPECT_TRUE(testing::WaitUntil([&] {
+    const auto dead = installation.ConnectToShop()->Execute("SELECT COUNT(*) FROM outbox_dead");
+    return dead && dead->rows.at(0).Int(0) == 1;
+  }));
+  EXPECT_EQ(State(installation, "p"), "");
+  EXPECT_EQ(running->log().find("canary"), std::string::npos);
+}
+
+TEST_F(RunTest, APrivateRequestIsDeliveredUnderAKeyThatCameWithAReloadAndNothingShowsIt) {
+  Installation installation;
+  installation.Configure(Ops());
+  const auto running = installation.Run({"--migrate"});
+  ASSERT_TRUE(running->WaitForLog("run.ready"));
+  installation.Configure(Ops() + "sealing: {keys: [{id: k1, key: \"" + std::string(64, '7') + "\"}]}\n");
+  ASSERT_TRUE(running->WaitForLog("config.reloaded")) << running->log();
+  OrderPrivately(installation);
+  ASSERT_TRUE(WaitForState(installation, "p", "sent "));
+  EXPECT_EQ(im_->deliveries().back().text, "canary");
+  for (const auto& command :
+       {std::vector<std::string>{"show", "p"}, {"show", "p", "-o", "json"}, {"ls", "-o", "json"}}) {
+    EXPECT_THAT(installation.Call(command).out, Not(HasSubstr("canary")));
+  }
+  EXPECT_EQ(running->log().find("canary"), std::string::npos);
+  EXPECT_THAT(installation.Call({"verify"}).out, HasSubstr("every private body that is kept is sealed"));
+  EXPECT_THAT(installation.Call({"reseal"}).out, HasSubstr("0 records and 0 rejected events are sealed anew"));
+}
+
 }  // namespace
 }  // namespace outrider::app

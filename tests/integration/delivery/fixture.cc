@@ -58,6 +58,7 @@ providers::ChannelSettings DeliveryTest::Mock(const std::string& code, const std
 DeliveryOptions DeliveryTest::Options(const std::string& owner) const {
   DeliveryOptions options;
   options.owner = owner;
+  options.sealer = &sealer_;
   options.sweep = std::chrono::milliseconds{0};
   options.shard_lease = std::chrono::seconds{10};
   return options;
@@ -84,9 +85,9 @@ std::int64_t DeliveryTest::Insert(const NewRecord& record) {
   const std::string sql = fmt::format(
       "INSERT INTO notification_records (dedupe_hash, tenant, channel, dedupe_key, event_id, content_hash, status, "
       "shard, due_at, parked_by, held_since, priority, ordering_hash, max_attempts, expires_at, private, recipient, "
-      "request, source_topic, source_partition, source_offset, committed_at) "
+      "request, source_topic, source_partition, source_offset, committed_at, sealed_by) "
       "VALUES (?, ?, ?, ?, UUID(), ?, ?, ?, {}, NULLIF(?, ''), {}, ?, ?, ?, {}, ?, 'chat_id:oc_1', ?, ?, ?, ?, "
-      "NOW(6))",
+      "NOW(6), NULLIF(?, ''))",
       record.parked_by.empty() ? record.due : "NULL", record.parked_by.empty() ? "NULL" : "NOW(6)",
       record.expires.empty() ? "NULL" : record.expires);
   const mysql::Param ordering_hash =
@@ -97,7 +98,8 @@ std::int64_t DeliveryTest::Insert(const NewRecord& record) {
             std::string_view(record.key), AsBytes(hash), std::string_view(record.status), shard,
             std::string_view(record.parked_by), std::int64_t{record.priority}, ordering_hash,
             std::int64_t{record.max_attempts}, std::int64_t{record.is_private ? 1 : 0}, std::string_view(request),
-            std::string_view(record.topic), std::int64_t{record.partition}, ++offset_})
+            std::string_view(record.topic), std::int64_t{record.partition}, ++offset_,
+            std::string_view(record.sealed_by)})
           .insert_id);
 }
 

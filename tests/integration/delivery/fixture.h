@@ -50,7 +50,8 @@ struct NewRecord {
   std::string due = "NOW(6)";  // SQL
   std::string parked_by;       // then it isn't due
   std::string status = "pending";
-  std::string request;  // instead of the one that is made
+  std::string request;    // instead of the one that is made
+  std::string sealed_by;  // the key that it is sealed under
   std::string topic = "t";
   int partition = 0;
   std::string tenant = "default";
@@ -108,6 +109,7 @@ class DeliveryTest : public ::testing::Test {
   MetricsRegistry registry_;
   DeliveryProbe probe_{registry_};
   Health health_{clock_};
+  crypto::Sealer sealer_;  // without keys
   KeptLog log_;
   mysql::MysqlPool pool_;
   std::unique_ptr<fake_im::FakeImServer> vendor_;

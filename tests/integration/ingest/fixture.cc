@@ -22,6 +22,8 @@ std::vector<std::string> KeysUsed(mysql::MysqlConnection& connection, const std:
   return keys;
 }
 
+crypto::SealingKey KeyNamed(const std::string& id) { return {id, Secret(std::string(AsBytes(Sha256(id))))}; }
+
 std::string Request(std::string_view key, std::string_view further, std::string_view text) {
   return fmt::format(R"({{"dedupe_key": "{}", "channel": "ops-alerts", "message": {{"text": "{}"}}{}}})", key, text,
                      further);

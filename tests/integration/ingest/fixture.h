@@ -35,6 +35,9 @@ void Migrate(mysql::MysqlConnection& connection);
 // The `key` column of each row of the statement's plan, tables in the plan's order; "" where none is used.
 std::vector<std::string> KeysUsed(mysql::MysqlConnection& connection, const std::string& sql);
 
+// A key of that name; equal names are equal keys.
+crypto::SealingKey KeyNamed(const std::string& id);
+
 inline constexpr std::string_view kTopic = "outbox.event.notification";
 
 // A request with this dedupe key and further JSON fields (`, "tenant": "t"`), on channel ops-alerts.
@@ -73,7 +76,8 @@ class IngestTest : public ::testing::Test {
   http::HttpEngine engine_{http::HttpEngineOptions{}};
   providers::Sender sender_{engine_, clock_, delivery_probe_, log_.log()};
   mysql::MysqlPool pool_{database_, 4};
-  IngestOptions options_;
+  crypto::Sealer sealer_;  // without keys
+  IngestOptions options_{.sealer = &sealer_};
   std::unique_ptr<Ingest> ingest_ = MakeIngest(pool_);
 };
 

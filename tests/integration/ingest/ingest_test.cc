@@ -179,7 +179,7 @@ TEST_F(IngestTest, ShardNumbersAreNotUsedUpByBatches) {
   EXPECT_EQ(Count("SELECT MAX(shard) FROM consumer_shards"), 2);
 }
 
-// ---- Parked, scheduled, private ----
+// ---- Parked, scheduled ----
 
 TEST_F(IngestTest, AnUnknownChannelIsRecordedAndParked) {
   EXPECT_EQ(Store({EventOf(0, R"({"dedupe_key": "a", "channel": "nowhere", "message": {"text": "hello"}})")}).recorded,
@@ -211,11 +211,6 @@ TEST_F(IngestTest, AScheduledRequestIsDueThenAndAPastOneNow) {
   EXPECT_EQ(Count("SELECT due_at BETWEEN NOW(6) - INTERVAL 1 MINUTE AND NOW(6) FROM notification_records WHERE "
                   "dedupe_key = 'b'"),
             1);
-}
-
-TEST_F(IngestTest, APrivateRecordShowsNoRecipient) {
-  Store({EventOf(0, Request("a", R"(, "private": true, "recipient": "phone:+861")"))});
-  EXPECT_EQ(Text("SELECT CONCAT(private, recipient) FROM notification_records"), "1");
 }
 
 TEST_F(IngestTest, UnknownFieldsAreCountedOnce) {

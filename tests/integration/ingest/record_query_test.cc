@@ -78,6 +78,7 @@ TEST_F(RecordQueryTest, AKeyIsFoundInEveryTenantAndByteForByte) {
 }
 
 TEST_F(RecordQueryTest, APrivateRecordsRecipientIsNeverGivenOut) {
+  sealer_.SetKeys({KeyNamed("k1")});
   Store({EventOf(0, Request("a", R"(, "private": true, "recipient": "phone:+861")"))});
   Must(*connection_, "UPDATE notification_records SET recipient = 'phone:+861'");
   EXPECT_TRUE(Find("a").at(0).is_private);

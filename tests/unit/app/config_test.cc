@@ -42,7 +42,8 @@ TEST_F(ConfigTest, TheExampleOfTheManualIsValid) {
       ReadConfig({{file},
                   {},
                   {"database.password_file=" + secret, "sources.0.password_file=" + secret, "api.token_file=" + secret,
-                   "channels.ops-alerts.webhook_url_file=" + secret, "channels.ops-alerts.secret_file=" + secret}});
+                   "channels.ops-alerts.webhook_url_file=" + secret, "channels.ops-alerts.secret_file=" + secret,
+                   "sealing.keys.0.key_file=" + files_.Write("key", std::string(64, '7'))}});
   EXPECT_THAT(reading.faults, IsEmpty());
   EXPECT_EQ(reading.config.transport, Transport::kKafka);
   EXPECT_EQ(reading.config.channels.size(), 1u);

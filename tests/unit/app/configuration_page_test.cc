@@ -30,8 +30,10 @@ ConfigReading EverySection(const ConfigFiles& files) {
     channels += fmt::format("  {0}: {{provider: {0}, rate_group: NAME}}\n", info.name);
   }
   return files.ReadMore(
-      "sources: [{name: shop, url: \"mysql://r@h/shop\", routes: {order: orders}}]\nkafka: {properties: {client.id: x}}\n"
-      "rate_groups: {NAME: {per_second: 1}}\ntenants: {NAME: {rate: {per_second: 1}}}\nchannels:\n" +
+      "sources: [{name: shop, url: \"mysql://r@h/shop\", routes: {order: orders}}]\nkafka: {properties: {client.id: "
+      "x}}\n"
+      "rate_groups: {NAME: {per_second: 1}}\nsealing: {keys: [{id: k}]}\ntenants: {NAME: {rate: {per_second: "
+      "1}}}\nchannels:\n" +
       channels);
 }
 
