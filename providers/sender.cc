@@ -247,7 +247,7 @@ void Sender::Send(const Notification& notification, const std::string& send_key,
   state_->engine.Send(
       std::move(std::get<http::HttpRequest>(plan)), deadline,
       [shared_place, still_mine = std::move(still_mine)] { return still_mine() && shared_place->MayLeave(); },
-      [state = state_, channel, shared_place, attempt = std::move(attempt),
+      [state = state_, channel, shared_place, attempt = std::move(attempt), asked = notification.ask_only,
        done = std::move(done)](http::HttpResult result) {
         SendOutcome outcome = OutcomeOf(*channel->provider, result, asked);
         state->Finish(*channel, attempt, result.duration, outcome, *shared_place,
