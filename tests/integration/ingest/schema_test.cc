@@ -26,7 +26,8 @@ class RecordSchemaTest : public ::testing::Test {
 TEST_F(RecordSchemaTest, AnEmptyDatabaseLacksEveryTableAndTheCommandIsNamed) {
   const auto missing = Missing();
   ASSERT_THAT(missing, SizeIs(1));
-  EXPECT_THAT(missing[0], HasSubstr("notification_records, notification_attempts, consumer_shards, rejected_events;"));
+  EXPECT_THAT(missing[0],
+              HasSubstr("notification_records, notification_attempts, consumer_shards, rejected_events, rate_leases;"));
   EXPECT_THAT(missing[0], HasSubstr("outrider migrate up"));
 }
 
