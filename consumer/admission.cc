@@ -62,6 +62,7 @@ Result<void> Admission::Admit(std::span<Applicant> applicants, Channels& channel
         refused.push_back({&applicant, rule, taken.error().wait});
       } else {
         full.insert(at->first);
+        ++channel.left;
         Sooner(channel.wait, taken.error().wait);
         probe_.RateLimited(applicant.provider);
       }
@@ -70,7 +71,11 @@ Result<void> Admission::Admit(std::span<Applicant> applicants, Channels& channel
     // It isn't its turn; whether it would stand in others' way can be said nevertheless.
     std::erase_if(rules[i], [](const LimitRule& rule) { return !IsNarrow(rule); });
     const providers::RateLimits::Outlook outlook = limits.Look(rules[i]);
-    if (outlook.places == 0) refused.push_back({&applicant, rules[i][outlook.rule], outlook.wait});
+    if (outlook.places > 0) {
+      ++channel.left;
+    } else {
+      refused.push_back({&applicant, rules[i][outlook.rule], outlook.wait});
+    }
   }
   return Move(refused, channels);
 }

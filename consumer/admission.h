@@ -42,6 +42,7 @@ class Admission final {
   struct Channel {
     std::size_t places = 0;  // most that may be admitted
     std::size_t moved = 0;
+    std::size_t left = 0;  // for want of places
     // Of those that were moved or stay for a limit's sake: how soon one of them could go on; zero: there is none.
     std::chrono::milliseconds wait{0};
   };

@@ -324,8 +324,9 @@ Result<void> RecordScan::Admit(const std::vector<Look>& looks, std::vector<Candi
     Outlook& outlook = outlooks_.find(look.channel)->second;
     const bool mostly_moved = channel.moved > 0 && 2 * channel.moved >= look.rows;
     outlook.skim = mostly_moved ? std::min(kMostSkim, 2 * (outlook.skim + channel.moved)) : outlook.skim / 2;
-    if (channel.wait.count() == 0) continue;
-    outlook.look_at = std::min(outlook.look_at, now + channel.wait);
+    outlook.backlog = outlook.backlog || channel.left > 0;
+    if (channel.left > 0) outlook.look_at = now;
+    if (channel.wait.count() > 0) outlook.look_at = std::min(outlook.look_at, now + channel.wait);
     Soon(outlook.look_at);
   }
   std::size_t next = 0;

@@ -28,7 +28,7 @@ TEST_F(RecordSchemaTest, AnEmptyDatabaseLacksEveryTableAndTheCommandIsNamed) {
   ASSERT_THAT(missing, SizeIs(1));
   EXPECT_THAT(missing[0], HasSubstr("notification_records, notification_attempts, consumer_shards, rejected_events, "
                                     "ordering_flights, ordering_blocks, delivery_pauses, audit_log, audit_records, "
-                                    "rejected_replays;"));
+                                    "rejected_replays, rate_leases;"));
   EXPECT_THAT(missing[0], HasSubstr("outrider migrate up"));
 }
 
