@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <thread>
@@ -142,10 +143,12 @@ struct KafkaConsumer::State {
   void LookAgain(milliseconds wait);
   Result<void> Send(const PartitionList& offsets);
   Result<void> SetPaused(const std::vector<TopicPartition>& partitions, bool paused);
+  static void KeepForever(std::shared_ptr<State> state);
 
   RebalanceListener listener;
   Client client;
   bool closed = false;
+  bool told = false;  // by the group what its share is, at least once
   std::set<TopicPartition> assigned;
   std::vector<Event> batch;  // of the Poll() that is running
   // The newest trouble of one broker, in words; it is the group's only when no broker is left.
@@ -156,6 +159,7 @@ struct KafkaConsumer::State {
 };
 
 void KafkaConsumer::State::Rebalance(rd_kafka_resp_err_t error, const rd_kafka_topic_partition_list_t& list) {
+  told = true;
   if (error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
     Gain(list);
   } else {
@@ -358,6 +362,15 @@ std::vector<TopicPartition> KafkaConsumer::assignment() const {
   return {state_->assigned.begin(), state_->assigned.end()};
 }
 
+// librdkafka 2.0 ends the process when a member is destroyed that has joined its group and wasn't told its share yet
+// (its assertion on assignor_state, gone in 2.3), and doesn't say who has joined.
+void KafkaConsumer::State::KeepForever(std::shared_ptr<State> state) {
+  static std::mutex mutex;
+  static auto* const kept = new std::vector<std::shared_ptr<State>>();
+  const std::lock_guard lock(mutex);
+  kept->push_back(std::move(state));
+}
+
 void KafkaConsumer::Close() {
   State& state = *state_;
   if (std::exchange(state.closed, true)) return;
@@ -368,6 +381,7 @@ void KafkaConsumer::Close() {
   while (!failed && rd_kafka_consumer_closed(state.client.get()) == 0 && SteadyClock::now() < deadline) {
     const QueuedEvent event(rd_kafka_queue_poll(queue.get(), 100));
     if (!event || rd_kafka_event_type(event.get()) != RD_KAFKA_EVENT_REBALANCE) continue;
+    state.told = true;
     // An assignment that wasn't served yet: librdkafka would take the answer to it for the end of everything and leave
     // before the revocation is served.
     if (rd_kafka_event_error(event.get()) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) continue;
@@ -378,6 +392,10 @@ void KafkaConsumer::Close() {
   if (state.listener.on_revoked && !kept.empty()) state.listener.on_revoked(kept, true);
   state.listener = {};
   queue.reset();
+  if (!state.told) {
+    State::KeepForever(state_);
+    return;
+  }
   const auto destroy = [](rd_kafka_t* client) { rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE); };
   if (rd_kafka_consumer_closed(state.client.get()) != 0) {
     destroy(state.client.release());

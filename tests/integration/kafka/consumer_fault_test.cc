@@ -109,5 +109,15 @@ TEST_F(MockedConsumerTest, AMissingRightIsSaidAndPollingGoesOn) {
   EXPECT_THAT(trouble->message, HasSubstr("uthoriz"));
 }
 
+TEST_F(MockedConsumerTest, AMemberThatWasNeverGivenAShareCloses) {
+  // It joins, is refused its share, and may not join again.
+  mock_.Answer(testing::MockKafka::kJoinGroup, {0, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED});
+  mock_.Answer(testing::MockKafka::kSyncGroup, {RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS});
+  auto consumer = OpenConsumer(mock_.Options(), "group", {"topic"});
+  ASSERT_TRUE(AwaitTrouble(*consumer).has_value());
+  consumer->Close();
+  EXPECT_THAT(consumer->assignment(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace outrider::kafka

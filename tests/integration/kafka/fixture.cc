@@ -7,8 +7,23 @@
 #include <stdexcept>
 
 namespace outrider::kafka {
+namespace {
 
 using SteadyClock = std::chrono::steady_clock;
+
+// librdkafka alone, outside of every group.
+std::unique_ptr<rd_kafka_t, decltype(&rd_kafka_destroy)> OpenObserver(const KafkaOptions& options) {
+  char words[512] = "";
+  rd_kafka_conf_t* const conf = rd_kafka_conf_new();
+  rd_kafka_conf_set(conf, "bootstrap.servers", options.brokers.c_str(), words, sizeof words);
+  rd_kafka_conf_set(conf, "group.id", "none", words, sizeof words);
+  rd_kafka_conf_set_log_cb(conf, [](const rd_kafka_t*, int, const char*, const char*) {});
+  rd_kafka_t* const client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, words, sizeof words);
+  if (client == nullptr) throw std::runtime_error(words);
+  return {client, rd_kafka_destroy};
+}
+
+}  // namespace
 
 std::unique_ptr<KafkaProducer> OpenProducer(const KafkaOptions& options) {
   auto producer = KafkaProducer::Create(options);
@@ -26,6 +41,21 @@ std::unique_ptr<KafkaConsumer> OpenConsumer(const KafkaOptions& options, const s
 std::string NewGroup() {
   std::random_device random;
   return fmt::format("group-{:08x}{:08x}", random(), random());
+}
+
+void AwaitStableGroup(const KafkaOptions& options, const std::string& group) {
+  const auto client = OpenObserver(options);
+  std::string state = "unknown";
+  const auto deadline = SteadyClock::now() + kPatience;
+  while (state != "Stable" && SteadyClock::now() < deadline) {
+    const rd_kafka_group_list* groups = nullptr;
+    const auto asked =
+        rd_kafka_list_groups(client.get(), group.c_str(), &groups, static_cast<int>(kPatience.count()) * 1000);
+    if (asked != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+    if (groups->group_cnt == 1) state = groups->groups[0].state;
+    rd_kafka_group_list_destroy(groups);
+  }
+  if (state != "Stable") throw std::runtime_error(fmt::format("the group's state is {}", state));
 }
 
 void Produce(KafkaProducer& producer, std::string_view topic, std::string_view key, std::string_view value,
@@ -79,14 +109,7 @@ std::vector<std::string> Values(const std::vector<Event>& events) {
 }
 
 std::vector<std::string> ReadLog(const KafkaOptions& options, const std::string& topic, std::size_t count) {
-  char words[512] = "";
-  rd_kafka_conf_t* const conf = rd_kafka_conf_new();
-  rd_kafka_conf_set(conf, "bootstrap.servers", options.brokers.c_str(), words, sizeof words);
-  rd_kafka_conf_set(conf, "group.id", "none", words, sizeof words);
-  rd_kafka_conf_set_log_cb(conf, [](const rd_kafka_t*, int, const char*, const char*) {});
-  const std::unique_ptr<rd_kafka_t, decltype(&rd_kafka_destroy)> client(
-      rd_kafka_new(RD_KAFKA_CONSUMER, conf, words, sizeof words), rd_kafka_destroy);
-  if (!client) throw std::runtime_error(words);
+  const auto client = OpenObserver(options);
   rd_kafka_topic_partition_list_t* const places = rd_kafka_topic_partition_list_new(1);
   rd_kafka_topic_partition_list_add(places, topic.c_str(), 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
   rd_kafka_assign(client.get(), places);

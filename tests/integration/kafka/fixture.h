@@ -25,6 +25,8 @@ std::unique_ptr<KafkaProducer> OpenProducer(const KafkaOptions& options);
 std::unique_ptr<KafkaConsumer> OpenConsumer(const KafkaOptions& options, const std::string& group,
                                             const std::vector<std::string>& topics, RebalanceListener listener = {});
 std::string NewGroup();
+// Returns when the broker has sent every member of the group its share; throws when that doesn't happen.
+void AwaitStableGroup(const KafkaOptions& options, const std::string& group);
 
 // Produces, polling while the queue is full; throws for any other refusal.
 void Produce(KafkaProducer& producer, std::string_view topic, std::string_view key, std::string_view value,

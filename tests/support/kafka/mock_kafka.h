@@ -23,6 +23,7 @@ class MockKafka final {
   static constexpr int kProduce = 0;
   static constexpr int kOffsetCommit = 8;
   static constexpr int kJoinGroup = 11;
+  static constexpr int kSyncGroup = 14;
 
   std::string brokers() const;
   kafka::KafkaOptions Options() const { return {brokers(), {}}; }
