@@ -56,6 +56,7 @@ class KafkaConsumer final {
   std::vector<TopicPartition> assignment() const;
   // Leaves the group (on_revoked is called). Takes 3 s at most, and what calls of the listener take; what couldn't be
   // said to the broker by then is said in the background, or it finds out after session.timeout.ms.
+  // librdkafka's threads of a member that the group never told its share stay until the process ends.
   void Close();
 
  private:

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <sstream>
 #include <stdexcept>
 
 #include "tests/support/process/wait_until.h"
@@ -32,11 +33,14 @@ bool Running::WaitForLog(std::string_view text, std::chrono::milliseconds timeou
   return testing::WaitUntil([&] { return log().find(text) != std::string::npos; }, timeout);
 }
 
-std::size_t Running::CountInLog(std::string_view text) {
-  const std::string all = log();
-  std::size_t count = 0;
-  for (std::size_t at = all.find(text); at != std::string::npos; at = all.find(text, at + 1)) ++count;
-  return count;
+std::vector<std::string> Running::Said(std::string_view event) {
+  std::vector<std::string> said;
+  std::istringstream lines(log());
+  for (std::string line; std::getline(lines, line);) {
+    const auto at = line.find(event);
+    if (at != std::string::npos) said.push_back(line.substr(at + event.size()));
+  }
+  return said;
 }
 
 Installation::Installation(testing::DatabaseServer& server)

@@ -33,8 +33,8 @@ class Running final {
   // Status and body of a GET.
   std::string Get(const std::string& path);
   bool WaitForLog(std::string_view text, std::chrono::milliseconds timeout = std::chrono::seconds{30});
-  // The number of log lines that hold `text`.
-  std::size_t CountInLog(std::string_view text);
+  // What stands behind `event` in each of its log lines.
+  std::vector<std::string> Said(std::string_view event);
   std::string log() { return process_->Stderr(); }
   testing::ChildProcess& process() { return *process_; }
 

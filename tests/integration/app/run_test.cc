@@ -2,10 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "tests/integration/app/program.h"
+#include "tests/support/database/statements.h"
 #include "tests/support/fake_im/fake_im_server.h"
 #include "tests/support/process/free_port.h"
 #include "tests/support/process/wait_until.h"
@@ -15,6 +17,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 
@@ -75,11 +78,22 @@ TEST_F(RunTest, MissingTablesAreNamedWithTheCommandAndWaitedFor) {
   EXPECT_THAT(running->log(), HasSubstr("outrider migrate up"));
   EXPECT_THAT(running->Get("/readyz"), AllOf(StartsWith("503 "), HasSubstr("outrider migrate up")));
   EXPECT_THAT(running->Get("/healthz"), StartsWith("200 "));
+  // Each look after the first begins with a ping, which nothing else sends here.
+  const auto shop = installation.ConnectToShop();
+  const auto looks = [&] {
+    return std::stoll(testing::Must(*shop, "SHOW GLOBAL STATUS LIKE 'Com_admin_commands'").rows.at(0).TakeText(1));
+  };
+  const auto before = looks();
+  ASSERT_TRUE(testing::WaitUntil([&] { return looks() >= before + 2; }));
   ASSERT_EQ(installation.Call({"migrate", "up"}).code, 0);
   ASSERT_TRUE(running->WaitForLog("run.ready")) << running->log();
   installation.Order("k-1");
   EXPECT_TRUE(im_->WaitForDeliveries(1, kLong)) << running->log();
-  EXPECT_EQ(running->CountInLog("run.waits"), 1u) << "a wait is said once";
+  // Migrating takes a while, so there may be a wait for all of the tables and then one for the last ones.
+  std::vector<std::string> waits = running->Said("run.waits");
+  std::ranges::sort(waits);
+  EXPECT_THAT(waits, Not(IsEmpty()));
+  EXPECT_EQ(std::ranges::adjacent_find(waits), waits.end()) << "a wait is said once\n" << running->log();
 }
 
 TEST_F(RunTest, ADatabaseThatIsAwayIsWaitedForAndComesBack) {
