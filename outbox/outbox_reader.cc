@@ -10,8 +10,10 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Below the first row that a new leader sees, this many numbers count as a gap; the scan covers the rest.
+// Below the first row that a new leader sees, this many numbers count as a gap; the scan covers the rest. Those further
+// away than the numbers that inserts may have been given and not yet written count only if somebody holds one.
 constexpr std::uint64_t kBelowFirst = 10'000;
+constexpr std::uint64_t kJustBelowFirst = 500;
 // Gaps are looked at again this often when the tail brings nothing; a young one, whose transaction is about to commit,
 // with each read.
 constexpr milliseconds kGapPause{100};
@@ -74,7 +76,12 @@ Result<OutboxReader::Batch> OutboxReader::Read(mysql::MysqlConnection& connectio
     std::vector<std::uint64_t> seqs;
     seqs.reserve(tail->rows);
     for (std::size_t i = 0; i < tail->rows; ++i) seqs.push_back(tail_[i].seq);
-    const std::uint64_t from = place_ > 0 ? place_ : seqs.front() - 1 - std::min(seqs.front() - 1, kBelowFirst);
+    std::uint64_t from = place_;
+    if (place_ == 0) {
+      auto floor = FindFloor(connection, seqs.front());
+      if (!floor) return std::unexpected(floor.error());
+      from = *floor;
+    }
     gaps_.Saw(from, place_is_row_, seqs, now);
   }
   std::size_t late = 0;
@@ -116,6 +123,18 @@ Result<OutboxReader::Batch> OutboxReader::Read(mysql::MysqlConnection& connectio
     std::ranges::inplace_merge(rows.begin(), middle, end, {}, &OutboxRow::seq);
   }
   return Batch{late + tail->rows, full};
+}
+
+// The leader before has just deleted what was there, and the rows may be unpurged: reading them again with each tail
+// costs more than the tail. After the tail's snapshot, so a row that committed meanwhile is seen here.
+Result<std::uint64_t> OutboxReader::FindFloor(mysql::MysqlConnection& connection, std::uint64_t first_row) const {
+  const std::uint64_t below = first_row - 1;
+  const std::uint64_t far = below - std::min(below, kBelowFirst);
+  const std::uint64_t near = below - std::min(below, kJustBelowFirst);
+  if (far == near) return far;
+  auto empty = store_.IsEmpty(connection, {far + 1, near});
+  if (!empty) return std::unexpected(empty.error());
+  return *empty ? near : far;
 }
 
 Result<OutboxReader::Batch> OutboxReader::ReadGaps(mysql::MysqlConnection& connection, std::size_t max_rows,

@@ -50,6 +50,8 @@ class OutboxReader final {
  private:
   Result<Batch> ReadGaps(mysql::MysqlConnection& connection, std::size_t max_rows, std::size_t max_bytes,
                          const RowsUnderWay& under_way, std::vector<OutboxRow>& rows);
+  // The number above which a new leader's first gap begins.
+  Result<std::uint64_t> FindFloor(mysql::MysqlConnection& connection, std::uint64_t first_row) const;
   Result<void> ScanPiece(mysql::MysqlConnection& connection, const RowsUnderWay& under_way);
   Result<void> CloseOldGaps(mysql::MysqlConnection& connection);
 

@@ -185,6 +185,28 @@ TEST_F(OutboxReaderTest, AGapOutlivesALongTransactionAndEndsWithARollback) {
   EXPECT_THAT(Read(reader), ElementsAre(late));
 }
 
+TEST_F(OutboxReaderTest, FarBelowTheFirstRowANewLeaderReadsAgainOnlyWhatSomebodyHolds) {
+  for (const std::uint64_t seq : {5'000, 7'000}) {
+    Must(*app_, "INSERT INTO outbox (seq, aggregateid, payload) VALUES (?, 'a', '{}')", {seq});
+  }
+  OutboxReader free(store_, clock_);
+  Read(free);
+  EXPECT_FALSE(free.gaps().Contains(4'000));
+  EXPECT_TRUE(free.gaps().Contains(4'600));
+  EXPECT_TRUE(free.gaps().Contains(6'000));
+
+  auto slow = Connect(database_);
+  ASSERT_TRUE(slow->Begin().has_value());
+  Must(*slow, "INSERT INTO outbox (seq, aggregateid, payload) VALUES (4000, 'a', '{}')");
+  under_way_.clear();
+  OutboxReader held(store_, clock_);
+  Read(held);
+  EXPECT_TRUE(held.gaps().Contains(4'000));
+  ASSERT_TRUE(slow->Commit().has_value());
+  const std::uint64_t after = Insert("a");
+  EXPECT_THAT(Read(held), ElementsAre(4'000, after));
+}
+
 TEST_F(OutboxReaderTest, ReadingBehindThePlaceAndInGapsTouchesNoOtherRow) {
   ASSERT_TRUE(app_->Begin().has_value());
   for (int i = 0; i < 3'000; ++i) Insert("a");
