@@ -1,23 +1,16 @@
-// `outrider bench`: measures this installation. A command like those of commands.h; its table is dropped at the end,
-// and the topic outbox.event.outrider-bench must exist.
+// `outrider bench`: measures this installation. A command like those of commands.h, but for what it works on: tables
+// and topics of its own, put away at its end, also after SIGINT or SIGTERM.
 #pragma once
 
-#include <cstddef>
 #include <string>
-#include <vector>
 
 #include "app/commands.h"
 #include "app/config.h"
+#include "app/relay_bench/options.h"
 
 namespace outrider::app {
 
-struct BenchRelayOptions {
-  std::string source;
-  std::size_t rows = 100'000;
-  std::size_t payload_bytes = 400;
-  std::size_t repeats = 3;
-  std::vector<int> rates{200, 1'000};
-};
-int BenchRelay(const Config& config, const BenchRelayOptions& options, OutputFormat format);
+// `options` but for what the configuration says. `source`: whose database; the first one's when empty.
+int BenchRelay(const Config& config, const std::string& source, RelayBenchOptions options, OutputFormat format);
 
 }  // namespace outrider::app

@@ -60,7 +60,8 @@ struct CommandLine {
 
   CLI::App* bench = app.add_subcommand("bench", "Measure this installation beside its floor");
   CLI::App* bench_relay = bench->add_subcommand("relay", "Drain, latency and idle cost of the relay");
-  BenchRelayOptions bench_options;
+  RelayBenchOptions bench_options;
+  std::string bench_source;
 
   CLI::App* verify = app.add_subcommand("verify", "Compare what was relayed, ingested and recorded");
 
@@ -112,15 +113,45 @@ struct CommandLine {
   }
 
   void AddBenchRelay() {
-    bench_relay->add_option("--source", bench_options.source, "Whose database (the first source by default)");
+    bench_relay->add_option("--source", bench_source, "Whose database (the first source by default)");
+    bench_relay->add_option("--repeats", bench_options.repeats, "Of each measurement; medians are told")
+        ->check(CLI::Range(1, 100));
     bench_relay->add_option("--rows", bench_options.rows, "Rows of a drain")->check(CLI::Range(1'000, 10'000'000));
     bench_relay->add_option("--payload", bench_options.payload_bytes, "Bytes of a payload")
         ->check(CLI::Range(20, 1'000'000));
-    bench_relay->add_option("--repeats", bench_options.repeats, "Drains; the median is told")
-        ->check(CLI::Range(1, 100));
+    bench_relay->add_option("--sources", bench_options.sources, "Drained at once in this process, between commas")
+        ->delimiter(',')
+        ->check(CLI::Range(1, 64));
+    bench_relay->add_flag("!--no-purge-held", bench_options.hold_purge,
+                          "Without the drains while an open snapshot holds purge back");
+    bench_relay
+        ->add_option("--waiting", bench_options.waiting,
+                     "Also drain a backlog of that many rows (of which 10 million take some 25 GB of disk)")
+        ->check(CLI::Range(1'000, 100'000'000));
+    AddSeconds(*bench_relay, "--waiting-time", bench_options.waiting_time, "How long, at most");
     bench_relay->add_option("--rates", bench_options.rates, "Rows per second at which latency is measured")
         ->delimiter(',')
         ->check(CLI::Range(1, 100'000));
+    AddSeconds(*bench_relay, "--latency-time", bench_options.latency_time, "For each rate");
+    bench_relay->add_option("--idle-samples", bench_options.idle_samples, "Single rows after idleness")
+        ->check(CLI::Range(0, 10'000));
+    AddSeconds(*bench_relay, "--idle-time", bench_options.idle_time, "Before each of them");
+    bench_relay->add_option("--partitions", bench_options.partitions, "Of the topics that are made")
+        ->check(CLI::Range(1, 1'000));
+    bench_relay->add_flag("--beside-traffic", bench_options.beside_traffic,
+                          "Go on although rows wait in the source's outbox");
+  }
+
+  static void AddSeconds(CLI::App& command, const std::string& name, std::chrono::seconds& seconds,
+                         const std::string& what) {
+    command
+        .add_option_function<std::string>(
+            name,
+            [&seconds](const std::string& text) {
+              seconds = std::chrono::ceil<std::chrono::seconds>(*ParseDuration(text));
+            },
+            what)
+        ->check(CheckWait);
   }
 
   OutputFormat format() const { return output == "json" ? OutputFormat::kJson : OutputFormat::kTable; }
@@ -190,7 +221,7 @@ int Dispatch(CommandLine& line) {
     return Send(config, line.send_options, line.format());
   }
   if (*line.show) return Show(config, line.key, line.format());
-  if (*line.bench_relay) return BenchRelay(config, line.bench_options, line.format());
+  if (*line.bench_relay) return BenchRelay(config, line.bench_source, line.bench_options, line.format());
   if (*line.verify) return Verify(config, line.format());
   if (*line.list) return List(config, line.list_options, line.format());
   return Run(line, reading);
