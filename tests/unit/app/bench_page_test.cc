@@ -1,0 +1,88 @@
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
+
+#include "app/relay_bench/report.h"
+#include "tests/unit/app/config_files.h"
+
+namespace outrider::app {
+namespace {
+
+RelayBenchReport FullReport() {
+  RelayBenchReport report;
+  for (const DrainKind kind : {DrainKind::kFree, DrainKind::kPurgeHeld, DrainKind::kSideBySide}) {
+    report.drains.push_back({.kind = kind, .rows_per_second = 1});
+  }
+  report.waiting = WaitingFigures{};
+  for (const int rate : {200, 5'000, 0}) report.latency_runs.push_back({.rate = rate});
+  AddMedians(report);
+  return report;
+}
+
+void Collect(const nlohmann::json& value, const std::string& path, std::set<std::string>& fields) {
+  if (value.is_object()) {
+    for (const auto& [key, below] : value.items()) Collect(below, path.empty() ? key : path + "." + key, fields);
+  } else if (value.is_array()) {
+    for (const auto& below : value) Collect(below, path + "[]", fields);
+  } else {
+    fields.insert(path);
+  }
+}
+
+TEST(BenchPageTest, TellsEveryFieldOfTheRelaysBenchAndNoOther) {
+  std::set<std::string> printed;
+  Collect(nlohmann::json::parse(RelayBenchJson(FullReport())), "", printed);
+  // medians[] has the fields of drains[], and latencies[] those of latency_runs[]; the page says so.
+  std::erase_if(printed, [](const std::string& field) {
+    return field.starts_with("medians[].") || field.starts_with("latencies[].");
+  });
+  static const std::regex kRow(R"(\n\| `([a-z0-9_.\[\]]+)` \|)");
+  for (const char* name : {"bench.md", "bench.zh-CN.md"}) {
+    const std::string all = testing::ReadTextFile(std::string(DOCS_FOLDER "/") + name);
+    const std::size_t begin = all.find("\n## outrider bench relay");
+    ASSERT_NE(begin, std::string::npos) << name;
+    const std::string page = all.substr(begin, all.find("\n## ", begin + 1) - begin);
+    std::set<std::string> told;
+    for (std::sregex_iterator row(page.begin(), page.end(), kRow), end; row != end; ++row) told.insert((*row)[1]);
+    EXPECT_EQ(told, printed) << name;
+  }
+}
+
+TEST(BenchReportTest, MediansAreTakenFieldByFieldAndKindByKind) {
+  RelayBenchReport report;
+  for (const double seconds : {3.0, 1.0, 2.0}) {
+    report.drains.push_back({.seconds = seconds, .rows_per_second = 6 / seconds});
+    report.drains.push_back({.kind = DrainKind::kSideBySide, .sources = 4, .seconds = seconds * 10});
+  }
+  for (const double p50 : {9.0, 7.0, 8.0})
+    report.latency_runs.push_back({.rate = 200, .p50_ms = p50, .p99_ms = 20 - p50});
+  AddMedians(report);
+  ASSERT_EQ(report.medians.size(), 2u);
+  EXPECT_EQ(report.medians[0].seconds, 2);
+  EXPECT_EQ(report.medians[0].rows_per_second, 3);
+  EXPECT_EQ(report.medians[1].seconds, 20);
+  ASSERT_EQ(report.latencies.size(), 1u);
+  EXPECT_EQ(report.latencies[0].p50_ms, 8);
+  EXPECT_EQ(report.latencies[0].p99_ms, 12);
+}
+
+TEST(BenchReportTest, ABarIsMetAtItsNumberAndMissedBeyondIt) {
+  EXPECT_TRUE((BarVerdict{"x", true, 75, "%", 75}).met());
+  EXPECT_FALSE((BarVerdict{"x", true, 75, "%", 74.9}).met());
+  EXPECT_TRUE((BarVerdict{"x", false, 40, "ms", 40}).met());
+  EXPECT_FALSE((BarVerdict{"x", false, 40, "ms", 40.1}).met());
+}
+
+TEST(BenchReportTest, OnlyWhatWasMeasuredIsJudged) {
+  EXPECT_EQ(JudgeBars({}).size(), 1u);  // idle
+  const auto bars = JudgeBars(FullReport());
+  std::set<std::string> names;
+  for (const BarVerdict& bar : bars) names.insert(bar.what);
+  EXPECT_EQ(names.size(), bars.size());
+  EXPECT_EQ(bars.size(), 13u);
+}
+
+}  // namespace
+}  // namespace outrider::app
