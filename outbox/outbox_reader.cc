@@ -25,6 +25,7 @@ constexpr seconds kScanInterval{1};
 constexpr int kScanShare = 20;  // a scan's round rests this many times as long as it took
 constexpr milliseconds kDearPiece{10};
 constexpr milliseconds kCheapPiece{2};
+constexpr int kPieceShare = 4;  // and a piece that isn't cheap this many times
 constexpr std::uint64_t kSmallestSpan = 1'000;
 constexpr std::uint64_t kLargestSpan = std::uint64_t{1} << 40;
 constexpr std::size_t kScanRows = 1'000;  // beyond those under way
@@ -183,7 +184,10 @@ Result<void> OutboxReader::ScanPiece(mysql::MysqlConnection& connection, const R
   if (cost > kDearPiece) scan_span_ = std::max(scan_span_ / 2, kSmallestSpan);
   if (cost < kCheapPiece) scan_span_ = std::min(scan_span_ * 2, kLargestSpan);
   scan_at_ = next;
-  if (next <= place_) return {};
+  if (next <= place_) {
+    if (cost >= kCheapPiece) scan_due_ = clock_.SteadyNow() + cost * kPieceShare;
+    return {};
+  }
   scan_due_ = clock_.SteadyNow() + std::max<microseconds>(kScanInterval, scan_cost_ * kScanShare);
   scan_at_ = 0;
   scan_cost_ = microseconds{0};

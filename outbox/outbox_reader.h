@@ -67,7 +67,7 @@ class OutboxReader final {
   std::vector<OutboxRow> tail_;
   // The scan: its next number, how many numbers a piece spans, when the next round begins, what this one has cost.
   std::uint64_t scan_at_ = 0;
-  std::uint64_t scan_span_ = 1 << 20;
+  std::uint64_t scan_span_ = 1 << 12;  // grows while pieces are cheap
   GapSet::Time scan_due_{};
   std::chrono::microseconds scan_cost_{0};
 };

@@ -188,9 +188,11 @@ Error Relay::State::Explain(Error error) {
 Result<void> Relay::State::ProbeBacklogIfDue() {
   const SteadyTime now = clock.SteadyNow();
   if (now < probe_at) return {};
-  // What a leader has deleted lies below its place, perhaps unpurged, and needn't be counted through.
+  // What a leader has deleted lies below its place, perhaps unpurged, and needn't be counted through; a new leader's
+  // first read goes through it, and tells the place.
   std::uint64_t below = 0;
-  if (leadership.leading() && !restart) {
+  if (leadership.leading()) {
+    if (restart) return {};
     below = reader.place();
     for (const auto& [seq, created_at] : publication.under_way()) below = std::min(below, seq - 1);
   }
