@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -38,9 +39,12 @@ constexpr std::string_view kInsert = "INSERT INTO {0} (aggregatetype, aggregatei
 
 double Seconds(SteadyClock::duration duration) { return std::chrono::duration<double>(duration).count(); }
 
+// By nearest rank: of a hundred, the 99th is p99.
 double Percentile(const std::vector<double>& sorted, double share) {
   if (sorted.empty()) return 0;
-  return sorted[std::min(sorted.size() - 1, static_cast<std::size_t>(share * static_cast<double>(sorted.size())))];
+  constexpr double kRounding = 1e-9;
+  const double rank = std::ceil(share * static_cast<double>(sorted.size()) - kRounding);
+  return sorted[static_cast<std::size_t>(std::max(rank, 1.0)) - 1];
 }
 
 LatencyFigures FiguresOf(int rate, const std::vector<double>& sorted) {

@@ -12,6 +12,7 @@ namespace {
 
 RelayBenchReport FullReport() {
   RelayBenchReport report;
+  report.rows = 100'000;
   for (const DrainKind kind : {DrainKind::kFree, DrainKind::kPurgeHeld, DrainKind::kSideBySide}) {
     report.drains.push_back({.kind = kind, .rows_per_second = 1});
   }
@@ -82,6 +83,9 @@ TEST(BenchReportTest, OnlyWhatWasMeasuredIsJudged) {
   for (const BarVerdict& bar : bars) names.insert(bar.what);
   EXPECT_EQ(names.size(), bars.size());
   EXPECT_EQ(bars.size(), 13u);
+  RelayBenchReport few = FullReport();
+  few.rows = 1'000;
+  EXPECT_EQ(JudgeBars(few).size(), 9u);
 }
 
 }  // namespace
