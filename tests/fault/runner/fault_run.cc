@@ -44,6 +44,7 @@ void WriteManifest(const RunOptions& options, const Installation& installation, 
   json manifest = {{"seed", options.seed},
                    {"transport", "kafka"},
                    {"foreign_events", faults.foreign_events()},
+                   {"actions", faults.actions()},
                    {"private_sealed", false}};
   for (const auto& [source, database] : installation.source_databases)
     manifest["sources"].push_back({{"name", source}});

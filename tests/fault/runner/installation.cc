@@ -40,7 +40,9 @@ std::string DatabaseOf(const std::string& url) { return url.substr(url.rfind('/'
 
 Installation::Installation(DatabaseServer::Kind kind, std::filesystem::path run_folder)
     : folder(std::move(run_folder)),
-      bots({{"ops", RandomSecret("token"), RandomSecret("sign")}, {"team", RandomSecret("token"), ""}}),
+      bots({{"ops", RandomSecret("token"), RandomSecret("sign")},
+            {"team", RandomSecret("token"), ""},
+            {"gate", RandomSecret("token"), "", true}}),
       product_password(RandomSecret("password")),
       server(DatabaseServer::Start(kind, {"--innodb-lock-wait-timeout=1"})),
       proxy(std::make_unique<testing::FaultProxy>(server->port())),
@@ -89,9 +91,11 @@ channels:
                   broker->brokers(), group, kSessionTimeout, kRelayLease.count(), kRecordLease.count(), kGrace.count());
   for (const Bot& bot : bots) {
     yaml += fmt::format(
-        "  {}: {{provider: feishu_bot, webhook_url: \"{}\", rate: {{per_second: 0, per_minute: 0}}{}}}\n", bot.channel,
-        vendor->WebhookUrl(bot.token), bot.secret.empty() ? "" : fmt::format(", secret: \"{}\"", bot.secret));
+        "  {}: {{provider: feishu_bot, webhook_url: \"{}\", rate: {{per_second: 0, per_minute: 0}}{}{}}}\n",
+        bot.channel, vendor->WebhookUrl(bot.token),
+        bot.secret.empty() ? "" : fmt::format(", secret: \"{}\"", bot.secret), bot.blocks ? ", ordering: block" : "");
   }
+  yaml += fmt::format("  {}: {{provider: mock, retry: {{max_attempts: {}}}}}\n", kPoison, kPoisonAttempts);
   return yaml;
 }
 
