@@ -174,8 +174,10 @@ Result<std::set<std::string>> OrderingStore::Follow(mysql::MysqlConnection& conn
   for (const Change& change : changes) {
     if (change.ordering_hash.empty()) continue;
     if (change.from == DeliveryStatus::kDead) risen.push_back(change.id);
-    if (change.from == DeliveryStatus::kSending) landed.push_back(&change);
-    if (!change.ends()) continue;
+    const bool lands = change.from == DeliveryStatus::kSending;
+    if (lands) landed.push_back(&change);
+    // An earlier record that was brought back may wait for this one to land, whatever became of it.
+    if (!change.ends() && !lands) continue;
     const bool may_be_held = blocks(change.channel);
     if (change.to == DeliveryStatus::kDead && may_be_held) holding.push_back(&change);
     freed.emplace(change.ordering_hash, may_be_held);

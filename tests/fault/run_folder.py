@@ -23,7 +23,14 @@ LOGS = "logs"  # <process>.log
 TOPIC_DUMP = "kafka.jsonl"  # optional: {topic, partition, offset, key, id}
 RESOURCES = "resources.jsonl"  # optional: {process, wall, rss_mb, fds}
 
-RECORD_TABLES = ("notification_records", "notification_attempts", "consumer_shards", "rejected_events")
+RECORD_TABLES = (
+    "notification_records",
+    "notification_attempts",
+    "consumer_shards",
+    "rejected_events",
+    "audit_log",
+    "audit_records",
+)
 SOURCE_TABLES = ("outbox", "outbox_ledger", "outbox_dead", "outbox_leases")
 
 Row = dict[str, Any]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from checker.facts import Facts
 from checker.report import Report
-from run_folder import LOGS, RESOURCES, VENDOR
+from run_folder import LOGS, RECORDS, RESOURCES, VENDOR
 
 GRACE_SECONDS = 25.0
 
@@ -13,7 +15,7 @@ def check(facts: Facts, report: Report) -> None:
     _check_resources(facts, report)
     _check_stops(facts, report)
     _check_latency(facts, report)
-    report["I12"].skip("nobody acted" if not facts.manifest.get("actions") else "no audit rows in the folder")
+    _check_audit(facts, report)
     _check_faults(facts, report)
 
 
@@ -86,6 +88,35 @@ def _check_latency(facts: Facts, report: Report) -> None:
         section.count(f"{code} p99 s", round(slow, 3))
         if slow > bound:
             section.violate("slowed", code, f"99 of 100 arrived within {slow:.3f} s; {bound} s are promised")
+
+
+def _check_audit(facts: Facts, report: Report) -> None:
+    section = report["I12"]
+    acted = facts.manifest.get("actions", 0)
+    entries = facts.rows(RECORDS, "audit_log.jsonl")
+    touched = facts.rows(RECORDS, "audit_records.jsonl")
+    if entries is None or touched is None:
+        return section.skip("no audit rows in the folder")
+    if not entries and not acted:
+        return section.skip("nobody acted")
+    section.count("entries", len(entries))
+    section.count("records touched", len(touched))
+    by_persons = [entry for entry in entries if entry["action"] != "reopen"]
+    if len(by_persons) < acted:
+        section.violate("unaudited", "audit_log", f"{acted} actions, and only {len(by_persons)} entries")
+    counted = Counter(row["audit_id"] for row in touched)
+    for entry in entries:
+        names_records = entry["action"] in ("replay", "discard", "cancel", "reopen")
+        if names_records and counted[entry["id"]] != entry["records"]:
+            section.violate(
+                "miscounted",
+                f"audit_log {entry['id']}",
+                f"says {entry['records']} records, and {counted[entry['id']]} are named",
+            )
+    known = {row["record_id"] for row in touched}
+    for record in facts.records or []:
+        if record["reason"] in ("discarded", "cancelled") and record["id"] not in known:
+            section.violate("unaudited", record["dedupe_key"], f"{record['reason']}, and nobody did it")
 
 
 def _check_faults(facts: Facts, report: Report) -> None:

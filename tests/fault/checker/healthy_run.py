@@ -58,6 +58,8 @@ class HealthyRun:
         self.records: list[Row] = []
         self.attempts: list[Row] = []
         self.rejected: list[Row] = []
+        self.audit: list[Row] = []
+        self.audited: list[Row] = []
         self.shards: list[Row] = [self._shard(number) for number in range(PARTITIONS)]
         self.sources: dict[str, dict[str, list[Row]]] = {
             name: {
@@ -478,7 +480,8 @@ class HealthyRun:
         write_json(folder / run_folder.MANIFEST, self.manifest)
         write_json(folder / run_folder.COLLECTED, {"wall": at(self._clock + 60), "database_now": at(self._clock + 60)})
         write_rows(folder / run_folder.HISTORY / "load.jsonl", self.history)
-        for table, rows in zip(run_folder.RECORD_TABLES, (self.records, self.attempts, self.shards, self.rejected)):
+        tables = (self.records, self.attempts, self.shards, self.rejected, self.audit, self.audited)
+        for table, rows in zip(run_folder.RECORD_TABLES, tables, strict=True):
             write_rows(folder / run_folder.RECORDS / f"{table}.jsonl", rows)
         for source, tables in self.sources.items():
             for table, rows in tables.items():

@@ -6,7 +6,7 @@ from checker.facts import FINISHED, IN_DOUBT, STATUSES, Facts, Key, show
 from checker.report import Report
 from run_folder import Row, seconds_of
 
-VERDICTS = ("accepted", "not_now", "refused", "unreachable", "channel_down", "no_answer", "lease_expired")
+VERDICTS = ("accepted", "not_now", "refused", "unreachable", "channel_down", "no_answer", "lease_expired", "reconciled")
 # A call that began in time may end so much later.
 LATE_DELIVERY_SECONDS = 15.0
 
@@ -110,7 +110,8 @@ def _check_attempts(facts: Facts, report: Report, record: Row, attempts: list[Ro
         return
     if verdicts.count("accepted") > 1:
         report["I2"].violate("accepted_twice", show(key), "two attempts of the record were accepted")
-    if status == "sent" and (not verdicts or verdicts[-1] != "accepted"):
+    told_taken = bool(attempts) and (attempts[-1]["verdict"], attempts[-1]["reason"]) == ("reconciled", "taken")
+    if status == "sent" and not told_taken and (not verdicts or verdicts[-1] != "accepted"):
         _illegal(facts, report, record, f"sent, and its last attempt says {verdicts[-1] if verdicts else 'nothing'}")
     if status != "sent" and "accepted" in verdicts:
         _illegal(facts, report, record, f"{status} after an attempt was accepted")

@@ -152,6 +152,23 @@ class RunTest(CheckerTest):
     def test_a_healthy_channel_that_was_slowed_is_found(self) -> None:
         self.assertNames(lambda run: run.manifest["channels"][1].update(latency_bound_seconds=0.001), "I8", "slowed")
 
+    def test_an_action_that_left_no_entry_is_found(self) -> None:
+        self.assertNames(lambda run: run.manifest.update(actions=1), "I12", "unaudited")
+
+    def test_an_entry_that_names_fewer_records_than_it_says_is_found(self) -> None:
+        def plant(run: HealthyRun) -> None:
+            run.audit.append({"id": 1, "action": "replay", "records": 2, "actor": "mei@desk", "reason": "again"})
+            run.audited.append({"record_id": run.records[0]["id"], "audit_id": 1})
+
+        self.assertNames(plant, "I12", "miscounted")
+
+    def test_a_record_that_nobody_discarded_is_found(self) -> None:
+        def plant(run: HealthyRun) -> None:
+            run.audit.append({"id": 1, "action": "pause", "records": 0, "actor": "mei@desk", "reason": "quiet"})
+            run.record_where(status="skipped").update(reason="discarded")
+
+        self.assertNames(plant, "I12", "unaudited")
+
     def test_memory_above_its_bound_is_found(self) -> None:
         def plant(run: HealthyRun) -> None:
             run.manifest["bounds"] = {"log_mb": 0.00001}

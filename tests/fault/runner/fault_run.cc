@@ -44,7 +44,11 @@ std::unique_ptr<ChildProcess> StartWorkload(const RunOptions& options, const Ins
 }
 
 void WriteManifest(const RunOptions& options, const Installation& installation, const RowFaults& faults) {
-  json manifest = {{"seed", options.seed}, {"transport", "kafka"}, {"foreign_events", faults.foreign_events()}};
+  json manifest = {{"seed", options.seed},
+                   {"transport", "kafka"},
+                   {"foreign_events", faults.foreign_events()},
+                   {"actions", faults.actions()},
+                   {"private_sealed", false}};
   for (const auto& [source, database] : installation.source_databases)
     manifest["sources"].push_back({{"name", source}});
   for (const Bot& bot : installation.bots) {

@@ -47,7 +47,9 @@ std::string DatabaseOf(const std::string& url) { return url.substr(url.rfind('/'
 
 Installation::Installation(DatabaseServer::Kind kind, std::filesystem::path run_folder)
     : folder(std::move(run_folder)),
-      bots({{"ops", RandomSecret("token"), RandomSecret("sign")}, {"team", RandomSecret("token"), ""}}),
+      bots({{"ops", RandomSecret("token"), RandomSecret("sign")},
+            {"team", RandomSecret("token"), ""},
+            {"gate", RandomSecret("token"), "", true}}),
       product_password(RandomSecret("password")),
       sealing_key(RandomKey()),
       server(DatabaseServer::Start(kind, {"--innodb-lock-wait-timeout=1"})),
@@ -98,9 +100,11 @@ channels:
                       kGrace.count(), sealing_key);
   for (const Bot& bot : bots) {
     yaml += fmt::format(
-        "  {}: {{provider: feishu_bot, webhook_url: \"{}\", rate: {{per_second: 0, per_minute: 0}}{}}}\n", bot.channel,
-        vendor->WebhookUrl(bot.token), bot.secret.empty() ? "" : fmt::format(", secret: \"{}\"", bot.secret));
+        "  {}: {{provider: feishu_bot, webhook_url: \"{}\", rate: {{per_second: 0, per_minute: 0}}{}{}}}\n",
+        bot.channel, vendor->WebhookUrl(bot.token),
+        bot.secret.empty() ? "" : fmt::format(", secret: \"{}\"", bot.secret), bot.blocks ? ", ordering: block" : "");
   }
+  yaml += fmt::format("  {}: {{provider: mock, retry: {{max_attempts: {}}}}}\n", kPoison, kPoisonAttempts);
   return yaml;
 }
 

@@ -42,7 +42,11 @@ struct Bot {
   std::string channel;
   std::string token;
   std::string secret;
+  bool blocks = false;  // a dead record holds those behind it in its ordering key
 };
+// Its provider is the mock, at whose failpoint a process can be made to die.
+inline constexpr std::string_view kPoison = "poison";
+inline constexpr int kPoisonAttempts = 3;
 
 class Installation final {
  public:
@@ -63,6 +67,10 @@ class Installation final {
   void Terminate(std::string_view slot);
   void Pause(std::string_view slot);
   void Continue(std::string_view slot);
+  // A person's command, to its end.
+  testing::OutriderProgram::Ended Command(const std::vector<std::string>& arguments) const {
+    return program_->Command(arguments);
+  }
   // Keeps the slot's metrics as they are now; gives the text, empty when the process doesn't answer.
   std::string Scrape(std::string_view slot);
   // Who leads a source now, by the lease; empty when nobody of ours does.
@@ -77,7 +85,7 @@ class Installation final {
   std::string Url(std::string_view database) const { return server->Url(database); }
 
   const std::filesystem::path folder;
-  const std::vector<Bot> bots;
+  const std::vector<Bot> bots;  // the workload writes to ops and team, a row of the matrix to gate
   const std::string product_password;
   const std::string sealing_key;  // 64 hexadecimal digits
   std::vector<Life> ended;        // and those that still run, once collected

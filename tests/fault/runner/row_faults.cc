@@ -38,6 +38,7 @@ const std::vector<RowFaults::Row>& RowFaults::Rows() {
       {2, "kill a consumer", &RowFaults::KillConsumer},
       {3, "stop a process by SIGTERM under load", &RowFaults::StopGently},
       {4, "pause a process for twice its lease", &RowFaults::PauseProcess},
+      {5, "a record that ends the process, each time", &RowFaults::CrashLoop},
       {10, "KILL connections in the middle of their work", &RowFaults::KillConnections},
       {12, "lose the answer to a COMMIT", &RowFaults::LoseCommitAnswer},
       {13, "deadlock", &RowFaults::Deadlock},
@@ -49,6 +50,8 @@ const std::vector<RowFaults::Row>& RowFaults::Rows() {
       {36, "throttling answers", &RowFaults::Throttle},
       {39, "accepted, and the reply lost", &RowFaults::LoseReply},
       {48, "two consumer groups at once", &RowFaults::TwoGroups},
+      {50, "many scanners at once", &RowFaults::ManyScanners},
+      {51, "the head of a key fails for ever", &RowFaults::HoldKey},
   };
   return rows;
 }
@@ -373,6 +376,117 @@ bool RowFaults::TwoGroups() {
   Last(milliseconds{1000});
   installation_.Terminate(slot);
   return reads;
+}
+
+std::string RowFaults::Request(std::string_view channel, std::string_view text, std::string_view ordering_key) {
+  const std::string key = fmt::format("{}-{}-{:08x}", channel, ++late_, random_());
+  const std::string payload =
+      fmt::format(R"({{"dedupe_key": "{}", "channel": "{}", "message": {{"text": "{}"}}{}}})", key, channel, text,
+                  ordering_key.empty() ? "" : fmt::format(R"(, "ordering_key": "{}")", ordering_key));
+  const std::string_view aggregate = ordering_key.empty() ? std::string_view(key) : ordering_key;
+  auto shop = installation_.Connect(installation_.source_databases.at("shop"));
+  const auto inserted =
+      shop->Execute("INSERT INTO outbox (aggregateid, payload) VALUES (?, ?)", {aggregate, std::string_view(payload)});
+  if (!inserted) return "";
+  ++foreign_events_;
+  return WaitUntil([&] { return !StatusOf(key).empty(); }) ? key : "";
+}
+
+std::string RowFaults::StatusOf(std::string_view dedupe_key) {
+  auto records = installation_.Connect(installation_.records_database);
+  const auto rows = records->Execute(
+      "SELECT CONCAT_WS(' ', status, reason) FROM notification_records WHERE dedupe_key = ?", {dedupe_key});
+  return rows && !rows->rows.empty() ? rows->rows.front().Text(0) : "";
+}
+
+bool RowFaults::CrashLoop() {
+  Say("a record that ends the process", "process");
+  for (const auto slot : kConsumers) installation_.Kill(slot);
+  const std::map<std::string, std::string> broken = {{"OUTRIDER_ALLOW_FAILPOINTS", "1"},
+                                                     {"OUTRIDER_FAILPOINT", "mock.before_taking=crash"}};
+  const std::string_view slot = kConsumers[0];
+  installation_.Start(slot, broken);
+  const std::string key = Request(kPoison, "poison");
+  auto records = installation_.Connect(installation_.records_database);
+  const auto given_up = [&] { return StatusOf(key).starts_with("dead"); };
+  int deaths = 0;
+  while (!key.empty() && !given_up() && deaths < 2 * kPoisonAttempts) {
+    if (!installation_.Runs(slot)) {
+      if (!installation_.AwaitCrash(slot, milliseconds{0})) break;
+      ++deaths;
+      installation_.Start(slot, broken);
+    }
+    const bool news = WaitUntil(
+        [&] {
+          // It comes again at once, and not when its back-off says.
+          records->Execute("UPDATE notification_records SET due_at = NOW(6) WHERE status = 'failed' AND dedupe_key = ?",
+                           {std::string_view(key)});
+          return !installation_.Runs(slot) || given_up();
+        },
+        kCrashTimeout);
+    if (!news) break;
+  }
+  const bool fired = deaths == kPoisonAttempts && StatusOf(key) == "dead attempts_exhausted";
+  if (!fired) fmt::print(stderr, "crash loop: {} deaths, \"{}\"\n", deaths, StatusOf(key));
+  installation_.Terminate(slot);
+  installation_.StartAll();
+  return fired;
+}
+
+bool RowFaults::ManyScanners() {
+  Say("many scanners at once", "process");
+  static constexpr std::string_view kMore[] = {"consumer-3", "consumer-4", "consumer-5", "consumer-6"};
+  for (const auto slot : kMore) installation_.Start(slot);
+  auto records = installation_.Connect(installation_.records_database);
+  // Six members for four partitions: at least two of the new ones get some, and hold their shards.
+  const auto owners = [&] {
+    const auto rows = records->Execute(
+        "SELECT COUNT(DISTINCT owner) FROM consumer_shards WHERE owner <> '' AND lease_until > UTC_TIMESTAMP(6)");
+    return rows ? rows->rows.front().Int(0) : 0;
+  };
+  const bool shared = WaitUntil([&] { return owners() >= 3; });
+  Last(milliseconds{Draw(500, 1500)});
+  installation_.Kill(kMore[static_cast<std::size_t>(Draw(0, 3))]);
+  Last(milliseconds{Draw(500, 1500)});
+  for (const auto slot : kMore) {
+    if (installation_.Runs(slot)) installation_.Terminate(slot);
+  }
+  return shared;
+}
+
+bool RowFaults::HoldKey() {
+  Say("the head of a key fails", "vendor");
+  const auto gate = std::ranges::find(installation_.bots, true, &Bot::blocks);
+  fake_im::Fault fault;
+  fault.kind = fake_im::FaultKind::kCode;
+  fault.path = "/open-apis/bot/v2/hook/" + gate->token;
+  fault.n = 19024;
+  fault.text = "Key Words Not Found";
+  installation_.vendor->AddFault(fault);
+  const std::string ordering_key = fmt::format("held-{:08x}", random_());
+  std::vector<std::string> keys;
+  for (const char* const text : {"first", "second", "third"}) {
+    keys.push_back(Request(gate->channel, text, ordering_key));
+    if (keys.back().empty()) return false;
+  }
+  if (!WaitUntil([&] { return StatusOf(keys[0]) == "dead feishu_19024"; })) return false;
+  // It holds over a restart, and says so.
+  installation_.Kill(AnyOf(kConsumers));
+  installation_.StartAll();
+  const bool told = WaitUntil([&] {
+    const auto shown = installation_.Command({"show", keys[1]});
+    return shown.code == 0 && shown.out.find("blocked by record") != std::string::npos;
+  });
+  Last(milliseconds{1500});
+  const bool held = StatusOf(keys[1]) == "pending" && StatusOf(keys[2]) == "pending";
+  ++actions_;
+  const auto discarded = installation_.Command({"dlq", "discard", "--key", keys[0], "--reason", "row 51", "--yes"});
+  const bool went_on = WaitUntil([&] { return StatusOf(keys[1]) == "sent" && StatusOf(keys[2]) == "sent"; });
+  if (!told || !held || discarded.code != 0 || !went_on) {
+    fmt::print(stderr, "held key: told {}, held {}, discard {} {}, went on {}\n", told, held, discarded.code,
+               discarded.err, went_on);
+  }
+  return told && held && discarded.code == 0 && went_on;
 }
 
 }  // namespace outrider::fault

@@ -41,6 +41,7 @@ class RowFaults final {
   // In the order of their first plan.
   const std::vector<FaultCount>& counts() const { return counts_; }
   int foreign_events() const { return foreign_events_; }
+  int actions() const { return actions_; }  // a person's
 
  private:
   bool KillRelay();
@@ -58,6 +59,13 @@ class RowFaults final {
   bool Throttle();
   bool LoseReply();
   bool TwoGroups();
+  bool CrashLoop();
+  bool ManyScanners();
+  bool HoldKey();
+
+  // A request of our own, relayed and recorded like the workload's; empty: it wasn't.
+  std::string Request(std::string_view channel, std::string_view text, std::string_view ordering_key = "");
+  std::string StatusOf(std::string_view dedupe_key);  // "dead attempts_exhausted"; empty: there is no record
 
   int Draw(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
   std::string_view AnyOf(std::span<const std::string_view> slots);
@@ -76,6 +84,7 @@ class RowFaults final {
   std::string target_;
   std::vector<FaultCount> counts_;
   int foreign_events_ = 0;
+  int actions_ = 0;
   int late_ = 0;
 };
 

@@ -165,6 +165,22 @@ TEST_F(OrderingTest, ARecordThatIsBroughtBackWaitsForALaterOneInFlightElsewhere)
   EXPECT_THAT(Delivered(), ElementsAre("a2", "a1"));
 }
 
+TEST_F(OrderingTest, ItGoesOnTooWhenTheOneInFlightFailsForNow) {
+  const auto ids = InsertKeyed(2, "a");
+  Execute("UPDATE notification_records SET status = 'dead', reason = 'x', due_at = NULL WHERE id = ?", {ids[0]});
+  vendor_->AddFault({.kind = FaultKind::kAcceptThenTimeout});
+  DeliveryOptions options = Options();
+  options.call_deadline = std::chrono::milliseconds{500};
+  auto first = MakeDelivery(options, clock_);
+  EXPECT_EQ(Turn(*first).claimed, 1u);
+  Execute(kBringBack, {ids[0]});
+  Turn(*first);
+  ASSERT_EQ(Story(ids[0]), "pending parked:ordering_key");
+  ASSERT_TRUE(WaitForStatus(ids[1], "failed"));
+  EXPECT_EQ(Story(ids[0]), "pending");
+  ASSERT_TRUE(TurnUntil(*first, ids[0], "sent"));
+}
+
 TEST_F(OrderingTest, ARecordThatIsBroughtBackGoesBeforeALaterOneThatWaits) {
   vendor_->AddFault({.kind = FaultKind::kCode, .n = 11246, .text = "internal error"});
   const auto ids = InsertKeyed(2, "a");
