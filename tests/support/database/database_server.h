@@ -39,6 +39,7 @@ class DatabaseServer final {
 
   Kind kind() const { return kind_; }
   unsigned port() const { return port_; }
+  pid_t pid() const { return process_->pid(); }      // REQUIRES: it runs
   std::string Url(std::string_view database) const;  // mysql://outrider:outrider@127.0.0.1:port/database
   mysql::MysqlOptions Options(std::string_view database) const;
   // A new, empty database with a random name; gives its URL.

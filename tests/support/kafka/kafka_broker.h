@@ -33,7 +33,8 @@ class KafkaBroker final {
   KafkaBroker(const KafkaBroker&) = delete;
   KafkaBroker& operator=(const KafkaBroker&) = delete;
 
-  std::string brokers() const;  // "127.0.0.1:port"
+  std::string brokers() const;                   // "127.0.0.1:port"
+  pid_t pid() const { return process_->pid(); }  // REQUIRES: it runs
   kafka::KafkaOptions Options() const { return {brokers(), {}}; }
   // Returns when every partition has a leader.
   void CreateTopic(const std::string& name, int partitions = 1,
