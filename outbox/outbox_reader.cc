@@ -143,18 +143,6 @@ Result<std::uint64_t> OutboxReader::FindFloor(mysql::MysqlConnection& connection
   return *empty ? near : far;
 }
 
-// The leader before has just deleted what was there, and the rows may be unpurged: reading them again with each tail
-// costs more than the tail. After the tail's snapshot, so a row that committed meanwhile is seen here.
-Result<std::uint64_t> OutboxReader::FindFloor(mysql::MysqlConnection& connection, std::uint64_t first_row) const {
-  const std::uint64_t below = first_row - 1;
-  const std::uint64_t far = below - std::min(below, kBelowFirst);
-  const std::uint64_t near = below - std::min(below, kJustBelowFirst);
-  if (far == near) return far;
-  auto empty = store_.IsEmpty(connection, {far + 1, near});
-  if (!empty) return std::unexpected(empty.error());
-  return *empty ? near : far;
-}
-
 Result<OutboxReader::Batch> OutboxReader::ReadGaps(mysql::MysqlConnection& connection, std::size_t max_rows,
                                                    std::size_t max_bytes, const RowsUnderWay& under_way,
                                                    std::vector<OutboxRow>& rows) {
