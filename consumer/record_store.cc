@@ -174,7 +174,7 @@ Record Read(mysql::Row& row) {
   record.read_at = row.Time(21);
   record.reason = row.TextOr(22, "");
   record.sealed_by = row.TextOr(23, "");
-  if (row.size() > 23 && !row.IsNull(23)) record.request = row.TakeText(23);
+  if (row.size() > 24 && !row.IsNull(24)) record.request = row.TakeText(24);
   return record;
 }
 
