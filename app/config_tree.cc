@@ -111,13 +111,14 @@ bool ReadFile(const std::string& file, ConfigTree& tree) {
     AliasFinder finder;
     YAML::Parser parser(events);
     int documents = 0;
-    while (parser.HandleNextDocument(finder)) ++documents;
+    // Of what it can't read at its place the parser makes empty documents for ever.
+    while (documents <= 1 && parser.HandleNextDocument(finder)) ++documents;
     if (finder.found()) {
       tree.faults.push_back(fmt::format("{}: YAML aliases (*name) are not accepted; write the value out", file));
       return false;
     }
     if (documents > 1) {
-      tree.faults.push_back(fmt::format("{}: holds {} YAML documents; give each its own file", file, documents));
+      tree.faults.push_back(fmt::format("{}: holds more than one YAML document; give each its own file", file));
       return false;
     }
     const YAML::Node node = YAML::Load(text);

@@ -22,6 +22,11 @@ constexpr std::array<std::chrono::seconds, kWindows.size()> kTurn = {std::chrono
 constexpr std::size_t kDebtsAtOnce = 4;
 constexpr std::size_t kMostDebts = 16;  // of a window
 
+// How much more than it uses a process asks for while somebody waits. Of a minute's places only what a few visits need:
+// the share of a process that is killed counts until its window is over, and a new one would have to wait for all of
+// it.
+int StepOf(Window window, int limit) { return window == Window::kSecond ? limit : std::max(1, limit / 10); }
+
 // One tick more than the window: both ends belong to it, so that no vendor's way of counting sees one too many.
 Time Forgotten(Time used, Window window) { return used + Length(window) + Time::duration{1}; }
 
@@ -178,7 +183,7 @@ int RateShare::PlanWindow(Window window, SharedLimit& row, const Terms& terms, P
   const std::size_t at = At(window);
   const int limit = limit_[at];
   const int counted = Counted(window, now);
-  want[at] = IsPressed(now) ? limit : std::min(limit, open_ + counted);
+  want[at] = std::min(limit, open_ + counted + (IsPressed(now) ? StepOf(window, limit) : 0));
   std::map<std::string_view, const SharedLimit::Holder*> live = {{terms.owner, nullptr}};
   for (const SharedLimit::Holder& holder : row.holders) {
     if (holder.owner != terms.owner && holder.until > terms.now) live.emplace(holder.owner, &holder);
