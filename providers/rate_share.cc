@@ -183,7 +183,8 @@ int RateShare::PlanWindow(Window window, SharedLimit& row, const Terms& terms, P
   const std::size_t at = At(window);
   const int limit = limit_[at];
   const int counted = Counted(window, now);
-  want[at] = std::min(limit, open_ + counted + (IsPressed(now) ? StepOf(window, limit) : 0));
+  const int soon = std::min(limit, open_ + counted + StepOf(window, limit));
+  want[at] = IsPressed(now) ? soon : std::min(limit, open_ + counted);
   std::map<std::string_view, const SharedLimit::Holder*> live = {{terms.owner, nullptr}};
   for (const SharedLimit::Holder& holder : row.holders) {
     if (holder.owner != terms.owner && holder.until > terms.now) live.emplace(holder.owner, &holder);
@@ -211,7 +212,7 @@ int RateShare::PlanWindow(Window window, SharedLimit& row, const Terms& terms, P
   } else if (before > room || (before > fair && others_lack)) {
     after = std::min(before, std::max(fair, open_));
   } else if (before < fair) {
-    after = std::max(before, std::min(fair, room));
+    after = std::max(before, std::min({fair, room, soon}));
   }
   if (const int excess = std::min(open_ + counted - after, counted); excess > 0) {
     Owe(window, excess, row, terms, now);
