@@ -13,7 +13,7 @@ namespace outrider::consumer {
 std::string ParkedByPause(std::string_view tenant) {
   constexpr std::size_t kMost = 64;  // of parked_by
   constexpr std::size_t kDigits = 16;
-  const std::string whole = fmt::format("{}{}", kParkedByPausedTenant, tenant);
+  std::string whole = fmt::format("{}{}", kParkedByPausedTenant, tenant);
   if (CountCodePoints(whole) <= kMost) return whole;
   return fmt::format("{}~{}", CutCodePoints(whole, kMost - 1 - kDigits),
                      ToHex(AsBytes(Sha256(tenant))).substr(0, kDigits));

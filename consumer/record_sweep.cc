@@ -187,11 +187,10 @@ Result<void> RecordSweep::WalkParked(const std::vector<int>& shards, const Chann
       const bool held = channel != channels.end() && channel->second->ordering == providers::OnDeadHead::kBlock &&
                         blocker != blockers.end() && blocker->second < record.id;
       if (heads[static_cast<std::size_t>(key - keys.begin())] == record.id && !held) changes.push_back(Release(record));
-    } else if (record.parked_by == kParkedByUnknownChannel && channels.contains(record.channel)) {
-      changes.push_back(Release(record));
     } else if (record.parked_by.starts_with(kParkedByPausedTenant)) {
       continue;
-    } else if (IsKeyThere(record.parked_by, sealer_)) {
+    } else if ((record.parked_by == kParkedByUnknownChannel && channels.contains(record.channel)) ||
+               IsKeyThere(record.parked_by, sealer_)) {
       changes.push_back(Release(record));
     } else if (record.held_for.value_or(record.unchanged_for) >= max_age_) {
       changes.push_back(EndAsHeldTooLong(record));
