@@ -5,14 +5,11 @@
 #include <charconv>
 
 #include "app/commands.h"
+#include "app/output.h"
 #include "app/person.h"
 
 namespace outrider::app {
-namespace {
-
-void Say(const std::string& text) { fmt::print(stderr, "outrider: {}\n", text); }
-
-}  // namespace
+namespace {}  // namespace
 
 std::optional<std::size_t> ReadRate(std::string_view text) {
   if (text.empty()) return 0;

@@ -1,4 +1,5 @@
 // How a person's action on many things is done, and what is asked before it: the manners that all such commands share.
+// Values, and questions on the terminal; single-threaded.
 #pragma once
 
 #include <cstddef>

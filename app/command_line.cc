@@ -14,6 +14,7 @@
 #include "app/config.h"
 #include "app/dead_letters.h"
 #include "app/outbox_rows.h"
+#include "app/output.h"
 #include "app/pause.h"
 #include "app/rejected.h"
 #include "app/run.h"
@@ -313,10 +314,6 @@ std::string WrongUsage(const CLI::App& app, const CLI::ParseError& error) {
     what = "a command is needed";
   }
   return fmt::format("{}; see {} --help", what, help);
-}
-
-std::string Counted(std::size_t count, std::string_view noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
 // A command with which a person acts; nothing: it is another one.

@@ -31,8 +31,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kWaitPoll{50};
 
-void Say(const std::string& text) { fmt::print(stderr, "outrider: {}\n", text); }
-
 constexpr std::string_view kMaybeRejected = ", or its request was wrong: table rejected_events has some";
 
 constexpr int kNoSuchTable = 1146;  // MySQL's and MariaDB's errno

@@ -1,4 +1,4 @@
-// The parts of the configuration that say what is kept, and how.
+// The parts of the configuration that say what is kept, and how. Pure; faults go to the section.
 #pragma once
 
 #include <vector>

@@ -32,10 +32,6 @@ constexpr milliseconds kFirstBackOff{100};
 constexpr milliseconds kLongestBackOff{5'000};
 constexpr milliseconds kTellEvery{2'000};
 
-void Say(const std::string& text) { fmt::print(stderr, "outrider: {}\n", text); }
-
-std::string Counted(std::size_t count) { return fmt::format("{} record{}", count, count == 1 ? "" : "s"); }
-
 // Nothing when the text is neither a time nor an age.
 std::optional<Timestamp> ReadTime(const std::string& text) {
   if (const auto time = ParseRfc3339(text)) return time;
@@ -154,9 +150,9 @@ class JobRun final {
 void TellWhatIsLeftAlone(const RecordActions::Preview& preview) {
   if (preview.without_body > 0) {
     Say(fmt::format("{} left alone: what was to be sent is gone (private, or past its retention)",
-                    Counted(preview.without_body)));
+                    Counted(preview.without_body, "record")));
   }
-  if (preview.expired > 0) Say(fmt::format("{} left alone: expired", Counted(preview.expired)));
+  if (preview.expired > 0) Say(fmt::format("{} left alone: expired", Counted(preview.expired, "record")));
 }
 
 void Print(const ActionJob& job, std::size_t matched, std::size_t changed, bool dry_run, OutputFormat format) {
@@ -179,13 +175,13 @@ void Print(const ActionJob& job, std::size_t matched, std::size_t changed, bool 
 
 int Conclude(const ActionJob& job, const JobEnd& result, std::size_t planned, OutputFormat format) {
   Print(job, planned, result.changed, false, format);
-  if (result.error) Failed(fmt::format("the job stopped after {}", Counted(result.changed)), *result.error);
+  if (result.error) Failed(fmt::format("the job stopped after {}", Counted(result.changed, "record")), *result.error);
   const bool unfinished = result.interrupted || result.error;
   if (unfinished && result.changed < planned) {
     Say(fmt::format("{} of {} done; go on with: outrider dlq {} --resume {}", result.changed, planned,
                     VerbOf(job.event), job.id));
   } else if (result.changed < planned) {
-    Say(fmt::format("{} had been changed by somebody else meanwhile", Counted(planned - result.changed)));
+    Say(fmt::format("{} had been changed by somebody else meanwhile", Counted(planned - result.changed, "record")));
   }
   if (result.changed >= planned) return kExitOk;
   return result.error && result.changed == 0 ? kExitFailed : kExitPartly;
@@ -265,10 +261,10 @@ int ActOnDead(const Config& config, DeliveryEvent event, const RecordChoice& cho
     Print(job, preview->records, 0, options.dry_run, format);
     return kExitOk;
   }
-  if (const auto code =
-          AskWhether(options, preview->records, fmt::format("{} {}", VerbOf(event), Counted(preview->records))))
+  if (const auto code = AskWhether(options, preview->records,
+                                   fmt::format("{} {}", VerbOf(event), Counted(preview->records, "record"))))
     return *code;
-  Say(fmt::format("job {}: {}", job.id, Counted(preview->records)));
+  Say(fmt::format("job {}: {}", job.id, Counted(preview->records, "record")));
   JobRun run(actions, job, preview->records, *ReadRate(options.rate));
   run.StartsAfter(before);
   return Conclude(job, run.Run(), preview->records, format);

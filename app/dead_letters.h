@@ -1,7 +1,8 @@
 // The commands with which a person acts on records: `outrider dlq ls|show|replay|discard` and `cancel`.
 //
 // A job of many records goes in small batches, at most at the rate that was asked for, and says how to go on when it is
-// interrupted. Exit codes: all of it was done, kExitPartly, kExitFailed (nothing), kExitUsage.
+// interrupted. Exit codes: all of it was done, kExitPartly, kExitFailed (nothing), kExitUsage. Single-threaded; after a
+// crash each record was acted on or wasn't, and its audit says so.
 #pragma once
 
 #include <cstdint>

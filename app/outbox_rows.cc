@@ -30,10 +30,6 @@ constexpr std::size_t kKeys = 50;
 constexpr std::size_t kBatch = 200;
 constexpr milliseconds kTellEvery{2'000};
 
-void Say(const std::string& text) { fmt::print(stderr, "outrider: {}\n", text); }
-
-std::string Counted(std::size_t count) { return fmt::format("{} dead row{}", count, count == 1 ? "" : "s"); }
-
 DeadFilter FilterOf(const DeadRowChoice& choice) {
   return {choice.ids, choice.seqs, choice.type, choice.key, choice.cause};
 }
@@ -133,7 +129,7 @@ void PrintTables(const std::vector<SourceView>& views) {
     for (const HeldKeyView& key : view.keys) {
       keys.push_back({view.name, key.aggregatetype, key.aggregateid, FormatRfc3339(key.held_at),
                       AtMost(key.rows, outbox::kHeldCap),
-                      key.dead > 0 ? fmt::format("{} to be replayed or discarded", Counted(key.dead))
+                      key.dead > 0 ? fmt::format("{} to be replayed or discarded", Counted(key.dead, "dead row"))
                                    : "released: its rows are on their way"});
     }
   }
@@ -264,12 +260,12 @@ int ActOnDeadRows(const Config& config, DeadRowAction action, const DeadRowChoic
     PrintEnd(source, action, planned, 0, options.dry_run, format);
     return kExitOk;
   }
-  const std::string what = fmt::format("{} {} of source {}", VerbOf(action), Counted(planned), source.name);
+  const std::string what = fmt::format("{} {} of source {}", VerbOf(action), Counted(planned, "dead row"), source.name);
   if (const auto code = AskWhether(options, planned, what)) return *code;
   const JobEnd end = Act(**connection, letters, action, filter, planned, *ReadRate(options.rate), options.reason);
   PrintEnd(source, action, planned, end.changed, false, format);
-  if (end.error) Failed(fmt::format("the job stopped after {}", Counted(end.changed)), *end.error);
-  if (end.gone > 0) Say(fmt::format("somebody else was first with {}", Counted(end.gone)));
+  if (end.error) Failed(fmt::format("the job stopped after {}", Counted(end.changed, "dead row")), *end.error);
+  if (end.gone > 0) Say(fmt::format("somebody else was first with {}", Counted(end.gone, "dead row")));
   if (end.interrupted) Say(fmt::format("{} of {} done; give the command again to go on", end.changed, planned));
   if (end.changed == planned) return kExitOk;
   return end.changed == 0 ? kExitFailed : kExitPartly;

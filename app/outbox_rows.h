@@ -2,7 +2,8 @@
 //
 // A replay puts a row back where the relay finds it, before the held ones of its key; a discard drops it. Each is one
 // transaction with its line in the source's outbox_audit, so a job that is interrupted is simply given again. Payloads
-// are never printed. Exit codes: all of it was done, kExitPartly, kExitFailed (nothing), kExitUsage.
+// are never printed. Exit codes: all of it was done, kExitPartly, kExitFailed (nothing), kExitUsage. Single-threaded;
+// after a crash each row was decided on or wasn't.
 #pragma once
 
 #include <cstdint>

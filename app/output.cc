@@ -199,6 +199,12 @@ nlohmann::ordered_json ToJson(const RecordView& record) {
 
 }  // namespace
 
+void Say(std::string_view text) { fmt::print(stderr, "outrider: {}\n", text); }
+
+std::string Counted(std::size_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 std::string Table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::vector<std::string>> lines = {header};
   for (const std::vector<std::string>& row : rows) {

@@ -2,6 +2,7 @@
 // else to stderr. Pure text making; colour only where the caller says that stdout is a terminal.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,11 @@
 namespace outrider::app {
 
 // A text from elsewhere can't move the cursor or forge a line: control characters are written as \u{hex}.
+
+// "outrider: ...", a line on standard error.
+void Say(std::string_view text);
+// "1 record", "12 records": of nouns whose plural ends in s.
+std::string Counted(std::size_t count, std::string_view noun);
 
 // Columns padded to the display width of their longest cell (East Asian wide characters count two).
 std::string Table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);

@@ -14,8 +14,6 @@ namespace {
 
 constexpr std::size_t kPool = 1;
 
-void Say(const std::string& text) { fmt::print(stderr, "outrider: {}\n", text); }
-
 bool IsConfigured(const Config& config, const std::string& channel) {
   return std::ranges::any_of(config.channels, [&](const auto& one) { return one.code == channel; });
 }

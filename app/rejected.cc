@@ -30,10 +30,6 @@ constexpr std::size_t kMostAggregateId = 191;
 constexpr std::string_view kOwnOutbox = "outbox";
 constexpr int kDuplicateKey = 1062;
 
-void Say(const std::string& text) { fmt::print(stderr, "outrider: {}\n", text); }
-
-std::string Counted(std::size_t count) { return fmt::format("{} rejected event{}", count, count == 1 ? "" : "s"); }
-
 std::string FaultsOf(const std::vector<RequestFault>& faults) {
   std::vector<std::string> words;
   for (const RequestFault& fault : faults) {
@@ -199,7 +195,8 @@ int ReplayRejected(const Config& config, const RejectedChoice& choice, const Act
   auto ids = Choose(pool, choice);
   if (!ids) return Failed("the rejected events can't be read", ids.error());
   if (!options.dry_run && !ids->empty()) {
-    if (const auto code = AskWhether(options, ids->size(), fmt::format("replay {}", Counted(ids->size()))))
+    if (const auto code =
+            AskWhether(options, ids->size(), fmt::format("replay {}", Counted(ids->size(), "rejected event"))))
       return *code;
   }
   const std::string job = crypto::RandomUuid();

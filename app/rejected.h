@@ -2,7 +2,7 @@
 //
 // A replay reads an event again and, if it has become readable, writes its request into Outrider's own outbox, once, in
 // the transaction that audits it. Nothing of an event's content is printed. Exit codes: kExitOk when all were replayed,
-// kExitPartly, kExitFailed (none), kExitUsage.
+// kExitPartly, kExitFailed (none), kExitUsage. Single-threaded; after a crash each event was replayed or wasn't.
 #pragma once
 
 #include <cstdint>

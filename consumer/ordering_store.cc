@@ -127,6 +127,21 @@ Result<void> ForKeys(mysql::MysqlConnection& connection, std::string_view sql, s
   return {};
 }
 
+// Those of the records that the statement finds and locks. {0} of `sql`: their ids.
+Result<std::vector<std::int64_t>> Lock(mysql::MysqlConnection& connection, std::string_view sql,
+                                       std::span<const std::int64_t> ids) {
+  std::vector<std::int64_t> locked;
+  for (std::size_t first = 0; first < ids.size(); first += kKeysPerStatement) {
+    const auto part = ids.subspan(first, std::min(kKeysPerStatement, ids.size() - first));
+    std::vector<mysql::Param> params(part.begin(), part.end());
+    params.resize(std::bit_ceil(part.size()), std::int64_t{0});
+    auto found = connection.Execute(fmt::format(fmt::runtime(sql), mysql::Placeholders(params.size())), params);
+    if (!found) return std::unexpected(found.error());
+    for (const mysql::Row& row : found->rows) locked.push_back(row.Int(0));
+  }
+  return locked;
+}
+
 }  // namespace
 
 Result<std::vector<std::int64_t>> OrderingStore::FindHeads(mysql::MysqlConnection& connection,
@@ -145,16 +160,7 @@ Result<std::vector<std::int64_t>> OrderingStore::FindHeads(mysql::MysqlConnectio
 
 Result<std::vector<std::int64_t>> OrderingStore::LockUnfinished(mysql::MysqlConnection& connection,
                                                                 std::span<const std::int64_t> ids) const {
-  std::vector<std::int64_t> locked;
-  for (std::size_t first = 0; first < ids.size(); first += kKeysPerStatement) {
-    const auto part = ids.subspan(first, std::min(kKeysPerStatement, ids.size() - first));
-    std::vector<mysql::Param> params(part.begin(), part.end());
-    params.resize(std::bit_ceil(part.size()), std::int64_t{0});
-    auto found = connection.Execute(fmt::format(kLockUnfinished, mysql::Placeholders(params.size())), params);
-    if (!found) return std::unexpected(found.error());
-    for (const mysql::Row& row : found->rows) locked.push_back(row.Int(0));
-  }
-  return locked;
+  return Lock(connection, kLockUnfinished, ids);
 }
 
 Result<std::size_t> OrderingStore::Wake(mysql::MysqlConnection& connection, std::span<const std::int64_t> ids) const {
@@ -287,16 +293,7 @@ Result<std::map<std::string, std::int64_t>> OrderingStore::FindBlockers(
 
 Result<std::vector<std::int64_t>> OrderingStore::LockBlockers(mysql::MysqlConnection& connection,
                                                               std::span<const std::int64_t> ids) const {
-  std::vector<std::int64_t> locked;
-  for (std::size_t first = 0; first < ids.size(); first += kKeysPerStatement) {
-    const auto part = ids.subspan(first, std::min(kKeysPerStatement, ids.size() - first));
-    std::vector<mysql::Param> params(part.begin(), part.end());
-    params.resize(std::bit_ceil(part.size()), std::int64_t{0});
-    auto found = connection.Execute(fmt::format(kLockBlockers, mysql::Placeholders(params.size())), params);
-    if (!found) return std::unexpected(found.error());
-    for (const mysql::Row& row : found->rows) locked.push_back(row.Int(0));
-  }
-  return locked;
+  return Lock(connection, kLockBlockers, ids);
 }
 
 Result<std::size_t> OrderingStore::ParkHeld(mysql::MysqlConnection& connection,

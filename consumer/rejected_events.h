@@ -1,6 +1,7 @@
 // RejectedEvents: the events that could not become a record, for a person who looks at them or tries them again.
 //
 // An event's bytes are never given out for showing: they may hold what is private. Threads: the connection's.
+// Keeps nothing; a replay is there exactly when its transaction is.
 #pragma once
 
 #include <cstddef>

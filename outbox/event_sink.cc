@@ -18,6 +18,4 @@ std::string_view ToString(PoisonReason reason) {
   return "";
 }
 
-std::string TopicOf(const OutboxRow& row) { return std::string(kTopicPrefix) + row.aggregatetype; }
-
 }  // namespace outrider::outbox

@@ -70,8 +70,7 @@ class EventSink {
   virtual std::string trouble() const = 0;
 };
 
+// The topic of an aggregatetype without a route begins so.
 inline constexpr std::string_view kTopicPrefix = "outbox.event.";
-// "outbox.event.<aggregatetype>"
-std::string TopicOf(const OutboxRow& row);
 
 }  // namespace outrider::outbox

@@ -58,7 +58,7 @@ Result<void> MemorySink::Submit(const OutboxRow& row) {
 }
 
 PublishReport MemorySink::Append(const OutboxRow& row) {
-  Record record{row, TopicOf(row), PartitionOf(row.aggregateid), 0};
+  Record record{row, std::string(outbox::kTopicPrefix) + row.aggregatetype, PartitionOf(row.aggregateid), 0};
   const std::lock_guard lock(mutex_);
   record.offset = next_offset_[{record.topic, record.partition}]++;
   log_.push_back(record);
