@@ -9,6 +9,8 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "consumer/sealed_request.h"
+#include "platform/crypto/sealer.h"
 #include "tests/integration/app/program.h"
 #include "tests/support/database/statements.h"
 #include "tests/support/fake_im/fake_im_server.h"
@@ -257,6 +259,25 @@ TEST_F(ActionCommandTest, ARejectedEventIsExplainedAndReplayedOnceItCanBeRead) {
   const Ended again = installation_.Call({"rejected", "replay", "--id", "1", "--reason", "once more", "--yes"});
   EXPECT_EQ(again.code, 0);
   EXPECT_EQ(Number("SELECT COUNT(*) FROM audit_log WHERE action = 'replay_rejected'"), 1);
+}
+
+TEST_F(ActionCommandTest, ASealedRejectedEventIsReplayedOnlyWhereItsKeyIs) {
+  const std::string key(64, 'a');
+  const crypto::Sealer sealer({{"2026", crypto::ParseSealingKey(key).value()}});
+  const std::string good = R"({"dedupe_key": "late", "channel": "ops", "message": {"text": "secret words"}})";
+  const auto sealed = sealer.Seal(good, consumer::RejectedContext({"t", 0, 1}));
+  Must(*db_,
+       "INSERT INTO rejected_events (topic, partition_no, offset_no, event_hash, value, headers, reason, faults, "
+       "sealed_by) VALUES ('t', 0, 1, UNHEX(SHA2('a', 256)), ?, '[]', 'older_than_dedupe_memory', '[]', '2026')",
+       {std::string_view(sealed->bytes)});
+  const Ended without = installation_.Call({"rejected", "replay", "--reason", "the relay was down", "--yes"});
+  EXPECT_EQ(without.code, 1);
+  EXPECT_THAT(without.err, AllOf(HasSubstr("sealed under key \"2026\""), HasSubstr("sealing.keys")));
+  installation_.Configure("channels:\n  ops: {provider: mock}\nsealing: {keys: [{id: \"2026\", key: \"" + key +
+                          "\"}]}\n");
+  EXPECT_EQ(installation_.Call({"rejected", "replay", "--reason", "the relay was down", "--yes"}).code, 0);
+  StartRunning();
+  EXPECT_TRUE(BecomesStatus("late", "sent"));
 }
 
 }  // namespace

@@ -12,7 +12,6 @@ namespace outrider::app {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::Must;
 using ::testing::Not;
@@ -99,6 +98,21 @@ TEST_F(OutboxCommandTest, OnlyWhatWasChosenIsDiscarded) {
   EXPECT_EQ(Count("SELECT COUNT(*) FROM outbox_dead WHERE seq = 7"), 0);
   EXPECT_EQ(Count("SELECT COUNT(*) FROM outbox_dead"), 2);
   EXPECT_EQ(Count("SELECT COUNT(*) FROM outbox_audit WHERE action = 'discard' AND seq = 7"), 1);
+}
+
+TEST_F(OutboxCommandTest, TheOldestGoFirstAndNoMoreThanTheLimitAndTheNextPageIsNamed) {
+  for (int seq = 1; seq <= 3; ++seq) InsertDead(seq, "customer-1");
+  const Ended page = Outbox({"ls", "--limit", "2", "-o", "json"});
+  const auto rows = nlohmann::json::parse(page.out)[0]["rows"];
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0]["seq"], 3);
+  const std::string before = std::to_string(rows[1]["id"].get<int>());
+  EXPECT_THAT(page.err, HasSubstr("--source shop --before-id " + before));
+  const auto next = nlohmann::json::parse(Outbox({"ls", "--before-id", before, "-o", "json"}).out)[0]["rows"];
+  ASSERT_EQ(next.size(), 1u);
+  EXPECT_EQ(next[0]["seq"], 1);
+  EXPECT_EQ(Outbox({"discard", "--limit", "2", "--rate", "1000/s", "--reason", "r", "--yes"}).code, 0);
+  EXPECT_EQ(Count("SELECT MIN(seq) FROM outbox_dead"), 3);
 }
 
 TEST_F(OutboxCommandTest, NothingHappensWithoutAReasonASourceAndAYes) {

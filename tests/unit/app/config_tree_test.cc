@@ -123,6 +123,8 @@ TEST_F(ConfigTreeTest, AliasesAreRefusedBeforeTheyGrow) {
 
 TEST_F(ConfigTreeTest, ASecondDocumentIsAFaultRatherThanLost) {
   EXPECT_THAT(Load("api: {}\n---\nlog: {}\n").faults, ElementsAre(HasSubstr("more than one YAML document")));
+  // The parser never gets past the comma.
+  EXPECT_THAT(Load(",--\na: 1\n---\nb: 2\n").faults, ElementsAre(HasSubstr("more than one YAML document")));
 }
 
 TEST_F(ConfigTreeTest, DepthAndSizeAreBounded) {

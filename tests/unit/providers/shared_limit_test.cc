@@ -283,6 +283,26 @@ TEST(SharedLimitTest, LittleOfTheLimitIsLostHoweverManyShareIt) {
   EXPECT_GT(PartReached({.per_second = 1}, 4, seconds{120}), 0.80);
 }
 
+TEST(SharedLimitTest, AKilledProcessLeavesMostOfAMinutesPlacesToItsSuccessor) {
+  constexpr int kLimit = 100;
+  World world({.per_minute = kLimit});
+  world.AddProcess(seconds{0}, 0);
+  world.Wait(0);
+  world.VisitWhole(0);
+  ASSERT_TRUE(world.Take(0));
+  world.Leave(0, milliseconds{0});
+  world.Crash(0);
+  while (world.real() < seconds{5}) {
+    world.Pass(milliseconds{250});
+    world.Wait(0);
+    world.VisitWhole(0);
+    while (world.Take(0)) world.Leave(0, milliseconds{0});
+    world.Answer(0);
+  }
+  EXPECT_GE(world.seen().size(), 9 * kLimit / 10);
+  EXPECT_LE(world.seen().size(), kLimit);
+}
+
 // Two processes; the first holds the whole limit.
 class TwoProcessesTest : public ::testing::Test {
  protected:
