@@ -147,6 +147,7 @@ struct KafkaConsumer::State {
 
   RebalanceListener listener;
   Client client;
+  Queue answers;  // of a commit that isn't answered yet; nothing: there is none
   bool closed = false;
   bool told = false;  // by the group what its share is, at least once
   std::set<TopicPartition> assigned;
@@ -298,14 +299,28 @@ Result<std::vector<Event>> KafkaConsumer::Poll(milliseconds wait, std::size_t ma
 }
 
 Result<void> KafkaConsumer::State::Send(const PartitionList& offsets) {
-  const Queue answers(rd_kafka_queue_new(client.get()));
-  const auto sent = rd_kafka_commit_queue(client.get(), offsets.get(), answers.get(), nullptr, nullptr);
-  if (sent != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(ToCommitError(sent, {}));
-  const QueuedEvent answer(rd_kafka_queue_poll(answers.get(), static_cast<int>(kCommitPatience.count())));
-  if (!answer) {
+  const auto deadline = SteadyClock::now() + kCommitPatience;
+  const auto await = [&] {
+    const auto left = std::chrono::ceil<milliseconds>(deadline - SteadyClock::now());
+    return QueuedEvent(
+        rd_kafka_queue_poll(answers.get(), static_cast<int>(std::max<milliseconds::rep>(left.count(), 0))));
+  };
+  const auto no_answer = [] {
     return Fail(ErrorCode::kUnknown,
                 fmt::format("no answer to an offset commit within {} ms", kCommitPatience.count()));
+  };
+  // librdkafka keeps a commit until there is a coordinator, and one that came later may be sent before it: the older
+  // offset would stand in the end.
+  if (answers && !await()) return no_answer();
+  answers.reset(rd_kafka_queue_new(client.get()));
+  const auto sent = rd_kafka_commit_queue(client.get(), offsets.get(), answers.get(), nullptr, nullptr);
+  if (sent != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    answers.reset();
+    return std::unexpected(ToCommitError(sent, {}));
   }
+  const QueuedEvent answer = await();
+  if (!answer) return no_answer();
+  answers.reset();
   const auto error = rd_kafka_event_error(answer.get());
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR && error != RD_KAFKA_RESP_ERR__NO_OFFSET) {
     return std::unexpected(ToCommitError(error, rd_kafka_event_error_string(answer.get())));
@@ -391,6 +406,7 @@ void KafkaConsumer::Close() {
   state.assigned.clear();
   if (state.listener.on_revoked && !kept.empty()) state.listener.on_revoked(kept, true);
   state.listener = {};
+  state.answers.reset();
   queue.reset();
   if (!state.told) {
     State::KeepForever(state_);

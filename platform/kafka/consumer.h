@@ -48,7 +48,7 @@ class KafkaConsumer final {
   Result<std::vector<Event>> Poll(std::chrono::milliseconds wait, std::size_t max);
   // Next offsets to read. Waits 3 s at most. kConflict: a partition belongs to another member now; the rest is
   // committed if that was known here, nothing if the broker said so. kUnavailable: not committed. kUnknown: no answer.
-  // Committing again is harmless in each case.
+  // Committing again is harmless in each case: while one isn't answered no other is sent, so none is taken back.
   Result<void> Commit(const std::vector<EventPosition>& next_offsets);
   // kConflict: one of them isn't assigned; the others are paused or resumed.
   Result<void> Pause(const std::vector<TopicPartition>& partitions);

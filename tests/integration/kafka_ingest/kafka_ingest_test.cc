@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <librdkafka/rdkafka.h>
 
 #include <algorithm>
 #include <atomic>
@@ -135,6 +136,24 @@ class KafkaIngestTest : public IngestTest {
     }));
     std::erase(values, marker);
     return values;
+  }
+
+  // Where a new member would begin in partition 0, as the group's coordinator says.
+  bool AwaitCommitted(std::int64_t offset) {
+    char words[512] = "";
+    rd_kafka_conf_t* const conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", broker_.brokers().c_str(), words, sizeof words);
+    rd_kafka_conf_set(conf, "group.id", group_.c_str(), words, sizeof words);
+    rd_kafka_conf_set_log_cb(conf, [](const rd_kafka_t*, int, const char*, const char*) {});
+    const std::unique_ptr<rd_kafka_t, decltype(&rd_kafka_destroy)> client(
+        rd_kafka_new(RD_KAFKA_CONSUMER, conf, words, sizeof words), rd_kafka_destroy);
+    const std::unique_ptr<rd_kafka_topic_partition_list_t, decltype(&rd_kafka_topic_partition_list_destroy)> list(
+        rd_kafka_topic_partition_list_new(1), rd_kafka_topic_partition_list_destroy);
+    rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), 0);
+    return WaitUntil([&] {
+      return rd_kafka_committed(client.get(), list.get(), 10'000) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+             list->elems[0].offset == offset;
+    });
   }
 
   bool AwaitRecords(std::int64_t count) {
@@ -355,6 +374,8 @@ TEST_F(KafkaIngestBrokerTest, ABrokerThatGoesAwayIsWaitedOut) {
   PublishRequests(20, 20);
   ASSERT_TRUE(AwaitRecords(40));
   EXPECT_TRUE(WaitUntil([&] { return member->Delivers(); }));
+  // A commit may be refused while the group gathers anew; the member tries again.
+  EXPECT_TRUE(AwaitCommitted(40));
   member->Stop();
   EXPECT_EQ(Counted(), 40);
   EXPECT_THAT(Uncommitted(), IsEmpty());
