@@ -69,6 +69,7 @@ class OutboxStore final {
                                    const Settlement& settlement) const;
   Result<void> WriteLedger(mysql::MysqlConnection& connection, std::uint64_t epoch,
                            const std::vector<LedgerEntry>& ledger) const;
+  Result<std::size_t> Delete(mysql::MysqlConnection& connection, std::vector<std::uint64_t> keys) const;
 
   const std::string source_;
   const HeldStore held_;
@@ -77,6 +78,7 @@ class OutboxStore final {
   std::string find_rows_;
   std::string is_empty_;
   std::string read_payloads_;
+  std::string delete_runs_;  // without its runs
   std::string delete_;
   std::string probe_;
 };
