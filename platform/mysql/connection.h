@@ -14,85 +14,22 @@
 // 1153). native_code is MySQL's errno. A server's message that quotes a value is printed without it.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <variant>
-#include <vector>
 
 #include "model/result.h"
-#include "model/secret.h"
 #include "model/time.h"
+#include "platform/mysql/options.h"
+#include "platform/mysql/row.h"
 
 namespace outrider::mysql {
 
-struct MysqlOptions {
-  std::string host = "127.0.0.1";
-  unsigned port = 3306;
-  std::string user;
-  Secret password;
-  std::string database;
-  std::chrono::seconds connect_timeout{5};
-  // For one read or write of the socket. Half of it is how long a statement waits for a lock: who gives up first is the
-  // statement (1205), so that no session is left behind on the server, waiting with locks of its own.
-  std::chrono::seconds io_timeout{30};
-  // After how much silence the server hangs up, which ends the transaction of a client that stands still or has
-  // vanished, and frees its locks. 0: the server's own setting (hours).
-  std::chrono::seconds hang_up_after{0};
-  friend bool operator==(const MysqlOptions&, const MysqlOptions&) = default;
-};
-
-// "mysql://user:password@host:port/db"; user, password and port may be missing. The message never shows the password.
-Result<MysqlOptions> ParseMysqlUrl(std::string_view url);
-// "user@host:port/db": safe to print.
-std::string Describe(const MysqlOptions& options);
-
 using Param = std::variant<std::nullptr_t, std::int64_t, std::uint64_t, double, std::string_view, Timestamp>;
-
-// One result row. Values are kept as text (or raw bytes for BINARY and BLOB columns). Getters of a wrong type or column
-// stop the program: the statement and its reader stand side by side in one .cc.
-class Row {
- public:
-  explicit Row(std::vector<std::optional<std::string>> values) : values_(std::move(values)) {}
-  bool IsNull(std::size_t column) const;
-  std::int64_t Int(std::size_t column) const;
-  std::uint64_t Unsigned(std::size_t column) const;
-  double Double(std::size_t column) const;
-  bool Bool(std::size_t column) const { return Int(column) != 0; }
-  const std::string& Text(std::size_t column) const;  // empty string for NULL is not given: stops
-  std::string TextOr(std::size_t column, std::string_view fallback) const;
-  std::string TakeText(std::size_t column);  // moves the value out
-  Timestamp Time(std::size_t column) const;  // DATETIME(6), TIMESTAMP(6)
-  std::optional<Timestamp> OptionalTime(std::size_t column) const;
-  std::size_t size() const { return values_.size(); }
-
- private:
-  std::vector<std::optional<std::string>> values_;
-};
-
-// A result row while it is being read: its texts are the connection's and gone with the next row. Getters stop the
-// program as Row's do.
-class RowView {
- public:
-  virtual bool IsNull(std::size_t column) const = 0;
-  virtual std::uint64_t Unsigned(std::size_t column) const = 0;
-  virtual std::string_view Text(std::size_t column) const = 0;
-  virtual Timestamp Time(std::size_t column) const = 0;
-
- protected:
-  ~RowView() = default;
-};
-
-struct Rows {
-  std::vector<Row> rows;
-  std::uint64_t affected = 0;
-  std::uint64_t insert_id = 0;
-};
 
 enum class Flavor { kMysql, kMariaDb };
 
