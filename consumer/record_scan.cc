@@ -252,6 +252,7 @@ std::optional<Change> RecordScan::EndOrMove(Candidate& candidate, const PausedNa
   notification.message = std::move(*request.message);
   notification.fallback_text = std::move(request.fallback_text);
   notification.attachments = std::move(request.attachments);
+  notification.metadata = std::move(request.metadata);
   notification.attempt = record.attempt_no + 1;
   notification.is_private = record.is_private;
   notification.ask_only = ShallReconcile(record, SettleRules(*candidate.channel, options_.max_age));

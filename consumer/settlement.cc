@@ -7,6 +7,7 @@
 #include <random>
 #include <string_view>
 
+#include "providers/provider.h"
 #include "providers/provider_table.h"
 
 namespace outrider::consumer {
@@ -14,8 +15,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// The HTTP engine's words for requests of which no byte left because of ourselves.
-constexpr std::array<std::string_view, 3> kOwnReasons = {"not_mine", "queue_full", "stopped"};
 // Of a vendor that recognises a repetition, inside its window: soon, because the answer may only have been late.
 constexpr std::array<milliseconds, 7> kRepeats = {
     std::chrono::seconds{10}, std::chrono::seconds{30}, std::chrono::minutes{2}, std::chrono::minutes{5},
@@ -150,7 +149,8 @@ SettleRules::SettleRules(const providers::ChannelSettings& channel, std::chrono:
 }
 
 bool NeverLeft(const SendOutcome& outcome) {
-  return outcome.verdict == SendVerdict::kNotNow && std::ranges::find(kOwnReasons, outcome.reason) != kOwnReasons.end();
+  return outcome.verdict == SendVerdict::kNotNow &&
+         std::ranges::find(providers::kOwnReasons, outcome.reason) != providers::kOwnReasons.end();
 }
 
 bool IsChannelsFault(const SendOutcome& outcome) {

@@ -38,7 +38,7 @@ struct TenantRates {
 
 struct ChannelSettings {
   std::string code;
-  std::string provider;  // "feishu_bot", "mock"
+  std::string provider;  // "feishu_bot", "feishu_flow", "mock"
   bool enabled = true;
   std::map<std::string, Secret> settings;  // the provider's own keys, as its ProviderInfo lists them
   RateLimit rate;

@@ -18,6 +18,7 @@
 #include "providers/feishu_bot_codes.h"
 #include "providers/mention.h"
 #include "providers/redact.h"
+#include "providers/retry_after.h"
 
 namespace outrider::providers {
 namespace {
@@ -194,18 +195,6 @@ CodeField ReadCode(const Json& body, const char* key) {
 std::string ReadText(const Json& body, const char* key) {
   const auto found = body.find(key);
   return found != body.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-std::optional<std::chrono::milliseconds> ReadRetryAfter(const http::Headers& headers) {
-  for (const std::string_view name : {"x-ogw-ratelimit-reset", "retry-after"}) {
-    const std::string_view text = TrimSpace(http::FindHeader(headers, name));
-    std::int64_t seconds = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    if (text.empty() || error != std::errc{} || end != text.data() + text.size() || seconds < 0) continue;
-    const std::int64_t most = std::chrono::duration_cast<std::chrono::seconds>(kMaxRetryAfter).count();
-    return std::chrono::seconds{std::min(seconds, most)};
-  }
-  return std::nullopt;
 }
 
 const FeishuBotCode* FindCode(std::int64_t code, std::string_view message) {

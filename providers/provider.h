@@ -5,7 +5,9 @@
 // (providers/sender.h). Thread-safe: holds only its settings. (The mock is the exception: it keeps its calls.)
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -28,6 +30,7 @@ struct Notification {
   Message message;
   std::string fallback_text;
   std::vector<Attachment> attachments;
+  std::map<std::string, std::string> metadata;
   int attempt = 1;
   bool is_private = false;
   bool ask_only = false;  // nothing is sent: the vendor is asked whether it took what was sent under the send key
@@ -44,6 +47,9 @@ using SendPlan = std::variant<http::HttpRequest, SendOutcome>;
 // A reason with this ending says that no table has the vendor's code: it is counted, so that the table can grow.
 inline constexpr std::string_view kUnknownCodeSuffix = "_unknown_code";
 
+// The HTTP engine's words for requests of which no byte left because of ourselves: nobody's failure.
+inline constexpr std::array<std::string_view, 3> kOwnReasons = {"not_mine", "queue_full", "stopped"};
+
 class Provider {
  public:
   virtual ~Provider() = default;
@@ -51,6 +57,9 @@ class Provider {
   virtual SendPlan BuildRequest(const Notification& notification, const SendContext& context) const = 0;
   // Total: any status and any bytes yield an outcome. A 2xx that can't be read is kNoAnswer, never kAccepted.
   virtual SendOutcome ReadResponse(const http::HttpResponse& response) const = 0;
+
+  // The vendor's own name for a request that brought no answer; `reason` is the HTTP engine's ("timeout").
+  virtual std::string_view NameFailure(std::string_view reason) const { return reason; }
 
   // Where ProviderInfo::can_reconcile: the same for the question whether the vendor took what was sent under the
   // context's send key. kAccepted: it did. kNotNow with reason kNotTaken: it never did. Anything else: nobody knows.

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "providers/feishu_bot.h"
+#include "providers/feishu_flow.h"
 #include "providers/mock.h"
 
 namespace outrider::providers {
@@ -18,6 +19,15 @@ std::span<const ProviderInfo> AllProviders() {
                    .default_on_uncertain = OnUncertain::kRetry,
                    .check = &FeishuBot::Check,
                    .make = &FeishuBot::Make},
+      ProviderInfo{.name = FeishuFlow::kName,
+                   .settings = FeishuFlow::Settings(),
+                   .default_rate = {},
+                   .address_setting = "webhook_url",
+                   .avoids_full_hours = false,
+                   .has_send_key = false,
+                   .default_on_uncertain = OnUncertain::kRetry,
+                   .check = &FeishuFlow::Check,
+                   .make = &FeishuFlow::Make},
       ProviderInfo{.name = MockProvider::kName,
                    .settings = MockProvider::Settings(),
                    .default_rate = {},

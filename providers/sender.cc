@@ -64,7 +64,9 @@ SendOutcome OutcomeOf(const Provider& provider, const http::HttpResult& result, 
   }
   SendOutcome outcome;
   outcome.verdict = result.kind == http::HttpResult::Kind::kNotSent ? SendVerdict::kNotNow : SendVerdict::kNoAnswer;
-  outcome.reason = result.reason;
+  // What never left because of ourselves is nobody's failure, and is known by these words above.
+  const bool own = std::ranges::find(kOwnReasons, result.reason) != kOwnReasons.end();
+  outcome.reason = own ? result.reason : std::string(provider.NameFailure(result.reason));
   outcome.detail = Redact(result.detail, kMaxDetailCharacters);
   return outcome;
 }

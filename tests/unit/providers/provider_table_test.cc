@@ -16,7 +16,7 @@ TEST(ProviderTableTest, EveryProviderHasANameOfItsOwnThatSuitsALabel) {
     EXPECT_LE(info.name.size(), 32u) << "the record's column";
     EXPECT_EQ(FindProvider(info.name), &info);
   }
-  EXPECT_EQ(names, (std::set<std::string>{"feishu_bot", "mock"}));
+  EXPECT_EQ(names, (std::set<std::string>{"feishu_bot", "feishu_flow", "mock"}));
 }
 
 TEST(ProviderTableTest, AnUnknownNameIsNothing) {
