@@ -24,7 +24,6 @@ struct Row {
   DeliveryStatus status = DeliveryStatus::kPending;
   int version = 0;
   std::string_view parked_by;  // empty: due
-  friend bool operator==(const Row&, const Row&) = default;
 };
 
 bool IsOpen(const Row& row) { return !IsTerminal(row.status); }
