@@ -5,11 +5,13 @@
 
 namespace outrider::testing {
 
-INSTANTIATE_TEST_SUITE_P(MemorySink, EventSinkContract, ::testing::Values(SinkFactory([] {
-                           return SinkUnderTest{std::make_unique<MemorySink>(), "notification"};
-                         })));
-INSTANTIATE_TEST_SUITE_P(SmallMemorySink, EventSinkContract, ::testing::Values(SinkFactory([] {
-                           return SinkUnderTest{std::make_unique<MemorySink>(100), "notification"};
-                         })));
+INSTANTIATE_TEST_SUITE_P(
+    MemorySink, EventSinkContract, ::testing::Values(SinkFactory([] {
+      return SinkUnderTest{{}, std::make_unique<MemorySink>(), "notification", "outbox.event.notification"};
+    })));
+INSTANTIATE_TEST_SUITE_P(
+    SmallMemorySink, EventSinkContract, ::testing::Values(SinkFactory([] {
+      return SinkUnderTest{{}, std::make_unique<MemorySink>(100), "notification", "outbox.event.notification"};
+    })));
 
 }  // namespace outrider::testing

@@ -12,17 +12,18 @@
 
 namespace outrider::testing {
 
-INSTANTIATE_TEST_SUITE_P(
-    KafkaSink, EventSinkContract, ::testing::Values(SinkFactory([] {
-      KafkaBroker& broker = KafkaBroker::Shared();
-      return SinkUnderTest{outbox::OpenSink(broker.Options()), outbox::NewAggregateType(broker, 3)};
-    })));
+SinkUnderTest Over(const kafka::KafkaOptions& options) {
+  const std::string type = outbox::NewAggregateType(KafkaBroker::Shared(), 3);
+  return {{}, outbox::OpenSink(options), type, "outbox.event." + type};
+}
+
+INSTANTIATE_TEST_SUITE_P(KafkaSink, EventSinkContract,
+                         ::testing::Values(SinkFactory([] { return Over(KafkaBroker::Shared().Options()); })));
 // With a queue of ten records.
 INSTANTIATE_TEST_SUITE_P(SmallKafkaSink, EventSinkContract, ::testing::Values(SinkFactory([] {
-                           KafkaBroker& broker = KafkaBroker::Shared();
-                           auto options = broker.Options();
+                           auto options = KafkaBroker::Shared().Options();
                            options.properties["queue.buffering.max.messages"] = "10";
-                           return SinkUnderTest{outbox::OpenSink(options), outbox::NewAggregateType(broker, 3)};
+                           return Over(options);
                          })));
 
 }  // namespace outrider::testing
