@@ -28,5 +28,7 @@ std::string_view CutBytes(std::string_view text, std::size_t limit);
 // Without leading and trailing white space in Unicode's sense (U+0085, U+00A0, U+1680, U+2000..200A, U+2028/9, U+202F,
 // U+205F, U+3000 besides ASCII's): the trimming of dedupe keys and of SmartFlow's texts.
 std::string_view TrimSpace(std::string_view text);
+// A-Z in lower case, every other byte as it is.
+std::string LowerAscii(std::string_view text);
 
 }  // namespace outrider

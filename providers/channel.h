@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "model/delivery_status.h"
 #include "model/retry_policy.h"
@@ -38,7 +39,7 @@ struct TenantRates {
 
 struct ChannelSettings {
   std::string code;
-  std::string provider;  // "feishu_bot", "feishu_flow", "mock"
+  std::string provider;  // a name of the table (providers/provider_table.h)
   bool enabled = true;
   std::map<std::string, Secret> settings;  // the provider's own keys, as its ProviderInfo lists them
   RateLimit rate;
@@ -51,6 +52,9 @@ struct ChannelSettings {
   OnDeadHead ordering = OnDeadHead::kSkip;
   std::set<DeliveryStatus> reopen;      // finished states that a different event with the same key re-opens
   bool allow_insecure_targets = false;  // plain http and private addresses as targets: for tests
+
+  // One of the provider's own keys in clear; `fallback` where it isn't set.
+  std::string Setting(std::string_view key, std::string_view fallback = "") const;
   friend bool operator==(const ChannelSettings&, const ChannelSettings&) = default;
 };
 

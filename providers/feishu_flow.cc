@@ -34,11 +34,6 @@ constexpr std::array<std::string_view, 5> kTextIds = {"trigger_id", "preview_id"
                                                       "trace_id"};
 constexpr std::array<std::string_view, 2> kNumberIds = {"user_id", "target_id"};
 
-std::string Setting(const ChannelSettings& channel, std::string_view key, std::string_view fallback = "") {
-  const auto found = channel.settings.find(std::string(key));
-  return found == channel.settings.end() ? std::string(fallback) : found->second.Reveal();
-}
-
 bool IsPrintable(std::string_view text) {
   return std::ranges::all_of(text, [](unsigned char c) { return c > 0x20 && c < 0x7F; });
 }
@@ -75,18 +70,18 @@ std::span<const SettingInfo> FeishuFlow::Settings() { return kSettings; }
 
 std::vector<std::string> FeishuFlow::Check(const ChannelSettings& channel) {
   std::vector<std::string> faults;
-  const std::string url = Setting(channel, kUrlKey);
+  const std::string url = channel.Setting(kUrlKey);
   static const std::regex kStrict(R"(https://(www\.)?feishu\.cn/flow/api/trigger-webhook/[A-Za-z0-9_\-]+)");
   static const std::regex kLoose(R"(https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?/flow/api/trigger-webhook/[A-Za-z0-9_\-]+)");
   if (url.size() > kMaxUrl || !std::regex_match(url, channel.allow_insecure_targets ? kLoose : kStrict)) {
     faults.emplace_back(
         "webhook_url: isn't an address of the form https://www.feishu.cn/flow/api/trigger-webhook/<id>");
   }
-  if (!IsPrintable(Setting(channel, kTokenKey))) {
+  if (!IsPrintable(channel.Setting(kTokenKey))) {
     faults.emplace_back("bearer_token: must be printable ASCII without spaces");
   }
   static const std::regex kBase(R"(https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/\-]*)?)");
-  if (!std::regex_match(Setting(channel, kFrontendKey, kDefaultFrontend), kBase)) {
+  if (!std::regex_match(channel.Setting(kFrontendKey, kDefaultFrontend), kBase)) {
     faults.emplace_back(
         "frontend_base_url: must be the address that paths are put behind, such as https://app.example.com");
   }
@@ -94,8 +89,8 @@ std::vector<std::string> FeishuFlow::Check(const ChannelSettings& channel) {
 }
 
 std::unique_ptr<Provider> FeishuFlow::Make(const ChannelSettings& channel) {
-  return std::make_unique<FeishuFlow>(Secret(Setting(channel, kUrlKey)), Secret(Setting(channel, kTokenKey)),
-                                      Setting(channel, kFrontendKey, kDefaultFrontend));
+  return std::make_unique<FeishuFlow>(Secret(channel.Setting(kUrlKey)), Secret(channel.Setting(kTokenKey)),
+                                      channel.Setting(kFrontendKey, kDefaultFrontend));
 }
 
 FeishuFlow::FeishuFlow(Secret webhook_url, Secret bearer_token, std::string frontend_base_url)

@@ -34,13 +34,8 @@ constexpr std::array kModes = {
             "the mock was told to lose the message"},
 };
 
-std::string Setting(const ChannelSettings& channel, std::string_view key, std::string_view fallback) {
-  const auto found = channel.settings.find(std::string(key));
-  return found == channel.settings.end() ? std::string(fallback) : found->second.Reveal();
-}
-
-std::string ModeSetting(const ChannelSettings& channel) { return Setting(channel, kModeKey, "success"); }
-std::string ReconcileSetting(const ChannelSettings& channel) { return Setting(channel, kReconcileKey, "truth"); }
+std::string ModeSetting(const ChannelSettings& channel) { return channel.Setting(kModeKey, "success"); }
+std::string ReconcileSetting(const ChannelSettings& channel) { return channel.Setting(kReconcileKey, "truth"); }
 
 std::string MessageId(Timestamp now) {
   const auto nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count();

@@ -155,7 +155,7 @@ TEST(FeishuBotAnswerTest, EveryRowOfTheTableMeansWhatTheVendorSays) {
 }
 
 TEST(FeishuBotAnswerTest, EveryRowOfTheTableIsTried) {
-  for (const FeishuBotCode& row : kFeishuBotCodes) {
+  for (const AnswerCode& row : kFeishuBotCodes) {
     EXPECT_TRUE(std::any_of(std::begin(kExpected), std::end(kExpected), [&](const Expected& expected) {
       return expected.code == row.code;
     })) << row.code;
