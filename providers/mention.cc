@@ -32,6 +32,7 @@ bool IsAsciiWord(char c) {
 bool BeginsMention(std::string_view text) {
   std::size_t at = SkipIgnorable(text, 0);
   while (at < text.size() && text[at] == '/') at = SkipIgnorable(text, at + 1);
+  if (at < text.size() && text[at] == '@') return true;
   if (at >= text.size() || (text[at] != 'a' && text[at] != 'A')) return false;
   at = SkipIgnorable(text, at + 1);
   if (at >= text.size() || (text[at] != 't' && text[at] != 'T')) return false;

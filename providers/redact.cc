@@ -18,8 +18,8 @@ constexpr std::array<std::string_view, 5> kPathMarkers = {"hook", "trigger-webho
 
 // Names whose value is a credential, alone or as the last part of a longer name (tenant_access_token,
 // x-webhook-signature). Folded.
-constexpr std::array<std::string_view, 9> kSecretNames = {"authorization", "key",    "accesskeyid", "apikey", "sig",
-                                                          "sign",          "passwd", "auth",        "cookie"};
+constexpr std::array<std::string_view, 10> kSecretNames = {"authorization", "key",  "accesskeyid", "apikey", "sig",
+                                                           "sign",          "auth", "passwd",      "cookie", "ip"};
 // These also where nothing separates them: accessToken, corpsecret.
 constexpr std::array<std::string_view, 5> kSecretEndings = {"token", "secret", "password", "signature", "credential"};
 constexpr std::size_t kLongestName = 64;  // keeps the reading linear

@@ -5,8 +5,8 @@
 //   * what follows /hook/, /trigger-webhook/, /services/, /webhooks/, /workflows/ and /bot<digits>: in a path, with
 //   plain, JSON-escaped
 //     or percent-encoded slashes
-//   * the value after access_token, sign, key, sig, secret, password, Authorization and their kin, in a query, a header
-//   or JSON
+//   * the value after access_token, sign, key, sig, secret, password, Authorization, ip (vendors tell a caller its own
+//   address) and their kin, in a query, a header or JSON
 //   * user and password in front of a host, a bearer token anywhere
 //   * e-mail addresses, and telephone numbers (+ and digits, or ten to fifteen digits in a row or in groups)
 // and secrets that the caller knows are removed wherever they stand. Numbers of fewer than ten digits stay: vendors'

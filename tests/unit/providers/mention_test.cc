@@ -18,6 +18,11 @@ TEST(MentionTest, WhatALenientParserSkipsHidesNothing) {
   }
 }
 
+TEST(MentionTest, WecomsMentionLosesItsBracketToo) {
+  EXPECT_EQ(NeutralizeMentions("<@all> < @zhang> <\u200b@li>"), "＜@all> ＜ @zhang> ＜\u200b@li>");
+  EXPECT_EQ(NeutralizeMentions("a@b <a@b>"), "a@b <a@b>");
+}
+
 TEST(MentionTest, ATagAtTheVeryEndIsNeutralizedToo) {
   EXPECT_EQ(NeutralizeMentions("x<at"), "x＜at");
   EXPECT_EQ(NeutralizeMentions("<<at>"), "<＜at>");
