@@ -10,6 +10,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <cctype>
 #include <charconv>
 #include <condition_variable>
 #include <future>
@@ -19,6 +20,8 @@
 #include <optional>
 #include <thread>
 #include <utility>
+
+#include "tests/support/fake_im/endpoint.h"
 
 namespace outrider::fake_im {
 namespace {
@@ -61,12 +64,17 @@ class Session;
 }  // namespace
 
 struct FakeImServer::State : std::enable_shared_from_this<FakeImServer::State> {
-  explicit State(FakeImOptions given) : options(std::move(given)), acceptor(io), reopen_timer(io) {}
+  explicit State(FakeImOptions given) : options(std::move(given)), acceptor(io), reopen_timer(io) {
+    endpoints.push_back(MakeDingtalkRobots());
+    endpoints.push_back(MakeWecomRobots());
+    endpoints.push_back(MakeSlackHooks());
+  }
 
   // The server's truth; every field below is guarded by it.
   mutable std::mutex mutex;
   mutable std::condition_variable changed;
   GroupBots bots;
+  std::vector<std::unique_ptr<Endpoint>> endpoints;
   FaultList faults;
   std::vector<SeenRequest> seen;
   std::chrono::microseconds clock_offset{0};
@@ -86,11 +94,35 @@ struct FakeImServer::State : std::enable_shared_from_this<FakeImServer::State> {
     return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()) + clock_offset;
   }
 
+  void Set(BotSettings settings) {  // REQUIRES: mutex
+    for (const auto& endpoint : endpoints) {
+      if (endpoint->vendor() == settings.vendor) return endpoint->Set(std::move(settings));
+    }
+    bots.Set(std::move(settings));
+  }
+
+  Endpoint* FindEndpoint(std::string_view path) const {
+    for (const auto& endpoint : endpoints) {
+      if (endpoint->Owns(path)) return endpoint.get();
+    }
+    return nullptr;
+  }
+
+  bool Serves(std::string_view method, std::string_view path) const {
+    return method == "POST" && (path.starts_with(kHook) || FindEndpoint(path) != nullptr);
+  }
+
+  Answer Refusal(std::string_view path, int status, int code, std::string_view text) const {
+    const Endpoint* endpoint = FindEndpoint(path);
+    return endpoint == nullptr ? CodeAnswer(status, code, text) : endpoint->Refusal(status, code, text);
+  }
+
   void Initialise() {  // REQUIRES: mutex
     bots.ForgetBots();
     bots.ForgetDeliveries();
     bots.AcceptAnyToken(options.any_token);
-    for (const BotSettings& bot : options.bots) bots.Set(bot);
+    for (const auto& endpoint : endpoints) endpoint->Forget();
+    for (const BotSettings& bot : options.bots) Set(bot);
     faults.Clear();
     seen.clear();
     clock_offset = std::chrono::microseconds{0};
@@ -119,7 +151,7 @@ struct FakeImServer::State : std::enable_shared_from_this<FakeImServer::State> {
 
   Answer Control(const std::string& method, std::string_view path, std::string_view query, const std::string& body,
                  std::function<void()>& after_answer);
-  Answer Post(std::string_view path, const std::string& body, const std::string& client, std::chrono::seconds skew);
+  Answer Post(Call call, std::chrono::seconds skew);
 };
 
 namespace {
@@ -134,7 +166,8 @@ class Session final : public std::enable_shared_from_this<Session> {
  private:
   void OnHeader();
   void OnRequest();
-  void Misbehave(const Fault& fault, const std::string& path);
+  Call TheCall() const;
+  void Misbehave(const Fault& fault);
   void Send(const Answer& answer);
   void SendRaw(std::string bytes, std::function<void()> then);
   void Drip(std::string body, std::size_t at, std::chrono::milliseconds pause);
@@ -198,19 +231,34 @@ void Session::OnRequest() {
   if (path.starts_with(kControl)) {
     return Send(state_->Control(method, path, QueryOf(target), request.body(), after_answer_));
   }
-  if (fault_) return Misbehave(*fault_, std::string(path));
-  if (method == "POST" && path.starts_with(kHook)) {
-    return Send(state_->Post(path, request.body(), client_, std::chrono::seconds{0}));
-  }
+  if (fault_) return Misbehave(*fault_);
+  if (state_->Serves(method, path)) return Send(state_->Post(TheCall(), std::chrono::seconds{0}));
   Send(TextAnswer(404, "404 page not found"));
 }
 
-void Session::Misbehave(const Fault& fault, const std::string& path) {
+Call Session::TheCall() const {
+  const auto& request = parser_->get();
+  const std::string target(request.target());
+  Call call;
+  call.path = PathOf(target);
+  call.query = QueryOf(target);
+  for (const auto& field : request) {
+    std::string name(field.name_string());
+    std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    call.headers[name] = std::string(field.value());
+  }
+  call.body = request.body();
+  call.client = client_;
+  return call;
+}
+
+void Session::Misbehave(const Fault& fault) {
   Answer answer = TextAnswer(404, "404 page not found");
-  const bool is_hook = parser_->get().method() == http::verb::post && path.starts_with(kHook);
-  if (is_hook && fault.accept.value_or(AcceptsByDefault(fault.kind))) {
+  const Call call = TheCall();
+  if (state_->Serves(std::string(parser_->get().method_string()), call.path) &&
+      fault.accept.value_or(AcceptsByDefault(fault.kind))) {
     const std::chrono::seconds skew{fault.kind == FaultKind::kClockSkew ? fault.s : 0};
-    answer = state_->Post(path, parser_->get().body(), client_, skew);
+    answer = state_->Post(call, skew);
   }
   switch (fault.kind) {
     case FaultKind::kRefuse:
@@ -259,11 +307,12 @@ void Session::Misbehave(const Fault& fault, const std::string& path) {
     case FaultKind::kStatusOnly:
       return Send(TextAnswer(fault.n, ""));
     case FaultKind::kCode:
-      return Send(CodeAnswer(fault.status, fault.n, fault.text));
+      return Send(state_->Refusal(call.path, fault.status, fault.n, fault.text));
     case FaultKind::kRate: {
       Answer refused = CodeAnswer(429, 99991400, "request trigger frequency limit");
       refused.headers = {{"x-ogw-ratelimit-limit", std::to_string(fault.limit)},
-                         {"x-ogw-ratelimit-reset", std::to_string(fault.reset)}};
+                         {"x-ogw-ratelimit-reset", std::to_string(fault.reset)},
+                         {"Retry-After", std::to_string(fault.reset)}};
       return Send(refused);
     }
     case FaultKind::kClockSkew:
@@ -348,7 +397,9 @@ std::optional<BotSettings> ParseBot(const Json& json, std::string& fault) {
   BotSettings bot;
   try {
     for (const auto& [key, value] : json.items()) {
-      if (key == "token") {
+      if (key == "vendor") {
+        value.get_to(bot.vendor);
+      } else if (key == "token") {
         value.get_to(bot.token);
       } else if (key == "secret") {
         value.get_to(bot.secret);
@@ -432,14 +483,16 @@ void FakeImServer::State::ComeBack(std::function<void()> done) {
   });
 }
 
-Answer FakeImServer::State::Post(std::string_view path, const std::string& body, const std::string& client,
-                                 std::chrono::seconds skew) {
+Answer FakeImServer::State::Post(Call call, std::chrono::seconds skew) {
   std::optional<Delivery> taken;
   Answer answer;
   {
     const std::lock_guard lock(mutex);
     const std::size_t before = bots.deliveries().size();
-    answer = bots.Post(std::string(path.substr(kHook.size())), body, client, Now() + skew);
+    call.now = Now() + skew;
+    Endpoint* endpoint = FindEndpoint(call.path);
+    answer = endpoint != nullptr ? endpoint->Post(call, bots.deliveries())
+                                 : bots.Post(call.path.substr(kHook.size()), call.body, call.client, call.now);
     if (bots.deliveries().size() > before) taken = bots.deliveries().back();
     changed.notify_all();
   }
@@ -489,7 +542,7 @@ Answer FakeImServer::State::Control(const std::string& method, std::string_view 
     std::string fault;
     std::optional<BotSettings> bot = ParseBot(*json, fault);
     if (!bot) return TextAnswer(400, fault);
-    bots.Set(std::move(*bot));
+    Set(std::move(*bot));
     return JsonAnswer(Json::object());
   }
   if (command == "clock") {
@@ -558,7 +611,7 @@ std::string FakeImServer::WebhookUrl(const std::string& token) const {
 
 void FakeImServer::SetBot(BotSettings settings) {
   const std::lock_guard lock(state_->mutex);
-  state_->bots.Set(std::move(settings));
+  state_->Set(std::move(settings));
 }
 
 int FakeImServer::AddFault(Fault fault) {

@@ -1,9 +1,9 @@
 // FakeImServer: an IM vendor's HTTP server for tests, which can misbehave, and which keeps the truth about what it
 // accepted.
 //
-// Speaks POST /open-apis/bot/v2/hook/{token} like Feishu's custom bots (group_bot.h), 404 text/plain elsewhere under
-// /open-apis, and a control API under /__fake/ that the methods here mirror:
-//   POST   /__fake/bots        {token, secret, keywords, ip_allow, per_second, per_minute, rate_code, max_body}
+// Speaks POST /open-apis/bot/v2/hook/{token} like Feishu's custom bots (group_bot.h), what the other vendors' robots
+// answer (endpoint.h), 404 text/plain elsewhere, and a control API under /__fake/ that the methods here mirror:
+//   POST   /__fake/bots        {vendor, token, secret, keywords, ip_allow, per_second, per_minute, rate_code, max_body}
 //   POST   /__fake/fault       {match: {path, nth}, kind, times, accept, ...} (fault.h) -> {id}
 //   GET    /__fake/faults      what was set, seen and fired; DELETE forgets them
 //   GET    /__fake/deliveries  ?after=SEQUENCE: the truth, with bodies as received

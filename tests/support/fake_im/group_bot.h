@@ -23,14 +23,17 @@
 namespace outrider::fake_im {
 
 struct BotSettings {
+  std::string vendor;  // empty: a Feishu bot; else an endpoint's (endpoint.h)
   std::string token;
   std::string secret;                 // not empty: requests must be signed
   std::vector<std::string> keywords;  // not empty: one must occur in a text or title
   std::vector<std::string> ip_allow;  // not empty: addresses or CIDR blocks
   int per_second = 5;                 // 0: no limit
   int per_minute = 100;
-  int rate_code = 11232;  // or 9499, which comes with HTTP 400
+  int rate_code = 11232;  // or 9499, which comes with HTTP 400; dingtalk: its own, 1111 for the gate in front
   std::size_t max_body = 20'000;
+  bool knows_keys = false;    // dingtalk: a msgUuid that came before is taken for the same message
+  bool code_as_text = false;  // dingtalk: "0" for 0
 };
 
 struct Delivery {
@@ -59,6 +62,7 @@ class GroupBots final {
   // One POST to a bot's webhook. A message that is taken becomes a delivery before the answer is made.
   Answer Post(const std::string& token, const std::string& body, const std::string& client_address, Timestamp now);
   const std::vector<Delivery>& deliveries() const { return deliveries_; }
+  std::vector<Delivery>& deliveries() { return deliveries_; }  // other vendors' are among them
   void ForgetDeliveries() { deliveries_.clear(); }
   void ForgetBots() { bots_.clear(); }
 
