@@ -144,7 +144,8 @@ double RandomShare() {
 SettleRules::SettleRules(const providers::ChannelSettings& channel, std::chrono::hours longest_hold)
     : retry(channel.retry), on_uncertain(channel.on_uncertain), max_age(longest_hold) {
   const providers::ProviderInfo* provider = providers::FindProvider(channel.provider);
-  key_dedupes = provider != nullptr && provider->has_send_key;
+  key_dedupes = provider != nullptr && provider->has_send_key &&
+                (provider->trusts_send_key == nullptr || provider->trusts_send_key(channel));
   can_reconcile = provider != nullptr && provider->can_reconcile;
 }
 

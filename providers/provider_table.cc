@@ -2,9 +2,12 @@
 
 #include <array>
 
+#include "providers/dingtalk_robot.h"
 #include "providers/feishu_bot.h"
 #include "providers/feishu_flow.h"
 #include "providers/mock.h"
+#include "providers/slack_webhook.h"
+#include "providers/wecom_robot.h"
 
 namespace outrider::providers {
 
@@ -28,6 +31,26 @@ std::span<const ProviderInfo> AllProviders() {
                    .default_on_uncertain = OnUncertain::kRetry,
                    .check = &FeishuFlow::Check,
                    .make = &FeishuFlow::Make},
+      ProviderInfo{.name = DingtalkRobot::kName,
+                   .settings = DingtalkRobot::Settings(),
+                   .default_rate = {.per_second = 0, .per_minute = 20},
+                   .address_setting = "webhook_url",
+                   .has_send_key = true,
+                   .trusts_send_key = &DingtalkRobot::TrustsSendKey,
+                   .check = &DingtalkRobot::Check,
+                   .make = &DingtalkRobot::Make},
+      ProviderInfo{.name = WecomRobot::kName,
+                   .settings = WecomRobot::Settings(),
+                   .default_rate = {.per_second = 0, .per_minute = 20},
+                   .address_setting = "webhook_url",
+                   .check = &WecomRobot::Check,
+                   .make = &WecomRobot::Make},
+      ProviderInfo{.name = SlackWebhook::kName,
+                   .settings = SlackWebhook::Settings(),
+                   .default_rate = {.per_second = 1, .per_minute = 0},
+                   .address_setting = "webhook_url",
+                   .check = &SlackWebhook::Check,
+                   .make = &SlackWebhook::Make},
       ProviderInfo{.name = MockProvider::kName,
                    .settings = MockProvider::Settings(),
                    .default_rate = {},

@@ -26,8 +26,10 @@ struct ProviderInfo {
   RateLimit default_rate;            // the vendor's own limits
   std::string_view address_setting;  // what the vendor counts by; empty: each channel for itself
   bool avoids_full_hours = false;    // the vendor asks for it, so low priority does by default
-  bool has_send_key = false;         // the vendor dedupes by a key of ours, so in-doubt sends are repeated with it
-  bool can_reconcile = false;        // the vendor can be asked whether it took a send key
+  bool has_send_key = false;         // requests carry a key of ours, by which the vendor dedupes
+  // Where the vendor's pages don't say that it does: whether the channel's settings do. Null: has_send_key holds.
+  bool (*trusts_send_key)(const ChannelSettings& channel) = nullptr;
+  bool can_reconcile = false;  // the vendor can be asked whether it took a send key
   OnUncertain default_on_uncertain = OnUncertain::kRetry;
   // Faults in `settings` as sentences; empty when usable. Never shows a secret's value.
   std::vector<std::string> (*check)(const ChannelSettings& channel);
