@@ -274,6 +274,7 @@ ConfigReading ReadConfig(const ConfigInput& input) {
   config.api_token = api.ReadSecret("token");
   api.End();
   ReadSealing(root.Sub("sealing"), config.sealing_keys);
+  ReadRetention(root.Sub("retention"), config.retention);
   ReadLog(root.Sub("log"), config.log);
   ReadTimes(root, config);
   root.End();
@@ -296,6 +297,7 @@ std::vector<std::string> NeedRestart(const Config& running, const Config& next) 
   compare(running.api_listen == next.api_listen && running.api_token == next.api_token, "api");
   compare(running.relay == next.relay, "relay");
   compare(running.delivery == next.delivery, "delivery");
+  compare(running.retention == next.retention, "retention");
   compare(running.log.json == next.log.json, "log.format");
   compare(running.grace == next.grace, "grace");
   return differing;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/config_tree.h"
+#include "consumer/quotas.h"
 #include "metrics/log.h"
 #include "model/retry_policy.h"
 #include "model/secret.h"
@@ -47,6 +48,7 @@ struct Config {
   RetryPolicy retry;
   std::string api_listen = "127.0.0.1:8080";
   Secret api_token;
+  consumer::QuotaRules quotas;                   // by tenant
   std::vector<crypto::SealingKey> sealing_keys;  // the first seals, all open
   bool allow_insecure_targets = false;
   LogOptions log;
@@ -64,6 +66,13 @@ struct Config {
     int max_in_flight = 256;
     friend bool operator==(const Delivery&, const Delivery&) = default;
   } delivery;
+  struct Retention {
+    std::chrono::milliseconds sent = std::chrono::days{7};
+    std::chrono::milliseconds skipped = std::chrono::days{7};
+    std::chrono::milliseconds dead = std::chrono::days{90};
+    std::chrono::milliseconds rejected = std::chrono::days{90};
+    friend bool operator==(const Retention&, const Retention&) = default;
+  } retention;
   std::chrono::milliseconds grace{25'000};  // for what is in flight when the program is told to stop
 };
 

@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "app/config_keeping.h"
 #include "model/request.h"
 #include "model/text.h"
 #include "model/time.h"
@@ -245,9 +246,12 @@ void ReadTenants(ConfigSection& root, Config& config) {
     }
     providers::RateLimit rate = config.tenant_rates.each;
     ReadRate(tenant.Sub("rate"), rate);
-    if (!tenant.Has("rate")) tenant.FaultHere("says nothing; a tenant may have a rate");
+    ReadQuota(tenant.Sub("quota"), config.quotas[name]);
+    const bool has_rate = tenant.Has("rate");
+    if (!has_rate && !tenant.Has("quota")) tenant.FaultHere("says nothing; a tenant may have a rate and a quota");
     tenant.End();
-    config.tenant_rates.special[name] = rate;
+    if (has_rate) config.tenant_rates.special[name] = rate;
+    if (config.quotas[name].empty()) config.quotas.erase(name);
   }
 }
 

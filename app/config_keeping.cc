@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "app/config_channels.h"
+#include "providers/provider_table.h"
 
 namespace outrider::app {
 namespace {
@@ -45,6 +46,36 @@ void ReadSealing(ConfigSection section, std::vector<crypto::SealingKey>& keys) {
   for (std::size_t i = 0; list != nullptr && i < list->items.size(); ++i) {
     ReadSealingKey(ConfigSection(&list->items[i], fmt::format("sealing.keys[{}]", i), section.reading()), keys);
   }
+  section.End();
+}
+
+void ReadQuota(ConfigSection section, std::vector<consumer::QuotaRule>& rules) {
+  const auto read = [&](std::string_view key, consumer::QuotaRule::Kind kind) {
+    ConfigSection part = section.Sub(key);
+    if (!part.present()) return;
+    for (const auto& [name, value] : part.value()->entries) {
+      if (kind == consumer::QuotaRule::Kind::kProvider && providers::FindProvider(name) == nullptr) {
+        part.Fault(name, "is no provider");
+      }
+      int per_day = 0;
+      part.Int(name, per_day, 0, 1'000'000'000);
+      rules.push_back({kind, name, per_day});
+    }
+    part.End();
+  };
+  read("channels", consumer::QuotaRule::Kind::kChannel);
+  read("providers", consumer::QuotaRule::Kind::kProvider);
+  if (section.present() && rules.empty()) section.FaultHere("limits nothing: give channels or providers");
+  section.End();
+}
+
+void ReadRetention(ConfigSection section, Config::Retention& retention) {
+  constexpr std::chrono::milliseconds kShortest = std::chrono::seconds{1};
+  constexpr std::chrono::milliseconds kLongest = std::chrono::days{3650};
+  section.Time("sent", retention.sent, kShortest, kLongest);
+  section.Time("skipped", retention.skipped, kShortest, kLongest);
+  section.Time("dead", retention.dead, kShortest, kLongest);
+  section.Time("rejected", retention.rejected, kShortest, kLongest);
   section.End();
 }
 

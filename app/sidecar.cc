@@ -15,12 +15,15 @@
 #include "consumer/delivery.h"
 #include "consumer/ingest.h"
 #include "consumer/kafka_ingest.h"
+#include "consumer/retention.h"
 #include "consumer/schema.h"
 #include "metrics/delivery_probe.h"
 #include "metrics/health.h"
 #include "metrics/ingest_probe.h"
+#include "metrics/quota_probe.h"
 #include "metrics/registry.h"
 #include "metrics/relay_probe.h"
+#include "metrics/retention_probe.h"
 #include "outbox/kafka_sink.h"
 #include "outbox/relay.h"
 #include "outbox/schema.h"
@@ -33,8 +36,8 @@
 namespace outrider::app {
 namespace {
 
-// Claims and recoveries, the settlement writer, one ingest for each source or the group, and one to spare.
-constexpr std::size_t kSpareConnections = 4;
+// Claims and recoveries, the settlement writer, retention, one ingest for each source or the group, and one to spare.
+constexpr std::size_t kSpareConnections = 5;
 constexpr std::chrono::milliseconds kWatchPause{1000};
 constexpr std::chrono::seconds kLeastPatience{2};
 constexpr std::chrono::seconds kWatchPatience{5};  // with a database that doesn't answer
@@ -107,6 +110,9 @@ struct Sidecar::State {
   Health health{clock};
   IngestProbe ingest_probe{registry};
   DeliveryProbe delivery_probe{registry};
+  RetentionProbe retention_probe{registry};
+  QuotaProbe quota_probe{registry};
+  consumer::Quotas quotas{quota_probe, log};
   std::unique_ptr<http::HttpServer> server;
   std::unique_ptr<mysql::MysqlPool> pool;
   std::unique_ptr<http::HttpEngine> engine;
@@ -114,6 +120,8 @@ struct Sidecar::State {
   std::unique_ptr<consumer::Delivery> delivery;
   std::unique_ptr<consumer::Ingest> ingest;
   std::unique_ptr<consumer::KafkaIngest> kafka_ingest;
+  std::unique_ptr<consumer::Retention> retention;
+  std::jthread retention_thread;
   std::jthread delivery_thread;
   std::jthread ingest_thread;
   std::shared_ptr<outbox::SourceShare> share = std::make_shared<outbox::SourceShare>();
@@ -149,6 +157,7 @@ void Sidecar::State::BuildConsumer() {
   sender = std::make_unique<providers::Sender>(*engine, clock, delivery_probe, log);
   sender->SetChannels(config.channels);
   sender->SetTenantRates(config.tenant_rates);
+  quotas.Set(config.quotas);
   SetSealingKeys(config);
 
   consumer::DeliveryOptions options;
@@ -158,7 +167,15 @@ void Sidecar::State::BuildConsumer() {
   options.max_age = config.delivery.max_age;
   options.max_in_flight = static_cast<std::size_t>(config.delivery.max_in_flight);
   options.sealer = &sealer;
+  options.quotas = &quotas;
   delivery = std::make_unique<consumer::Delivery>(options, *pool, *sender, clock, delivery_probe, health, log);
+  consumer::RetentionOptions keep;
+  keep.sent = config.retention.sent;
+  keep.skipped = config.retention.skipped;
+  keep.dead = config.retention.dead;
+  keep.rejected = config.retention.rejected;
+  keep.dedupe_memory = config.delivery.dedupe_memory;
+  retention = std::make_unique<consumer::Retention>(keep, *pool, retention_probe, log);
 }
 
 void Sidecar::State::SetSealingKeys(const Config& from) {
@@ -248,6 +265,7 @@ void Sidecar::State::Watch(std::stop_token stop) {
 
 void Sidecar::State::StartConsumer() {
   if (delivery_thread.joinable()) return;
+  retention_thread = std::jthread([this](std::stop_token token) { retention->Run(token); });
   delivery_thread = std::jthread([this](std::stop_token token) { delivery->Run(token, config.grace); });
   if (direct()) {
     std::vector<kafka::TopicPartition> shards;
@@ -303,6 +321,7 @@ void Sidecar::Apply(const Config& next) {
   if (state.sender == nullptr) return;
   state.sender->SetChannels(next.channels);
   state.sender->SetTenantRates(next.tenant_rates);
+  state.quotas.Set(next.quotas);
   state.SetSealingKeys(next);
   state.delivery->Stored();  // what was parked for a channel that is there now needn't wait for the next scan
 }
@@ -320,12 +339,14 @@ void Sidecar::Stop() {
   // and delivered by whoever comes next.
   state.ingest_thread.request_stop();
   state.delivery_thread.request_stop();
+  state.retention_thread.request_stop();
   for (const auto& unit : state.relays) end(unit->thread);
   state.relays.clear();
   end(state.ingest_thread);
   state.kafka_ingest.reset();
   state.ingest.reset();
   end(state.delivery_thread);
+  end(state.retention_thread);
   state.engine.reset();
   state.delivery.reset();
   state.sender.reset();

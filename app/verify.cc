@@ -75,19 +75,25 @@ void JudgeRelayed(const std::map<std::pair<std::string, std::int32_t>, Relayed>&
 
 void JudgeRecorded(const consumer::RecordAudit& records, std::vector<Finding>& findings) {
   std::uint64_t recorded = 0;
+  std::uint64_t removed = 0;
   bool violated = false;
   for (const consumer::ShardAudit& shard : records.shards) {
     recorded += shard.recorded;
-    if (shard.records >= shard.recorded) continue;
+    removed += shard.removed;
+    if (shard.records + shard.removed >= shard.recorded) continue;
     violated = true;
     findings.push_back(
         {Verdict::kViolated, "recorded_is_there",
-         fmt::format("{} partition {}: {} events became records and only {} are there: {} are LOST", shard.topic,
-                     shard.partition, shard.recorded, shard.records, shard.recorded - shard.records)});
+         fmt::format("{} partition {}: {} events became records, {} were removed after their time, and only {} are "
+                     "there: {} are LOST",
+                     shard.topic, shard.partition, shard.recorded, shard.removed, shard.records,
+                     shard.recorded - shard.removed - shard.records)});
   }
   if (!violated) {
-    findings.push_back(
-        {Verdict::kHeld, "recorded_is_there", fmt::format("{} events became records, and all are there", recorded)});
+    findings.push_back({Verdict::kHeld, "recorded_is_there",
+                        fmt::format("{} events became records; {} were removed after their time, and the others are "
+                                    "all there",
+                                    recorded, removed)});
   }
 }
 

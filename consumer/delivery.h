@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "consumer/kafka_ingest.h"
+#include "consumer/quotas.h"
 #include "metrics/delivery_probe.h"
 #include "metrics/health.h"
 #include "metrics/log.h"
@@ -41,7 +42,8 @@ struct DeliveryOptions {
   std::chrono::hours max_age{72};            // of a held or parked record, then dead: held_too_long
   std::size_t max_in_flight = 256;
   std::size_t scan_batch = 200;
-  const crypto::Sealer* sealer = nullptr;  // opens private requests; it outlives the Delivery
+  const crypto::Sealer* sealer = nullptr;  // opens private requests; it outlives the Delivery; so the next
+  Quotas* quotas = nullptr;
 };
 
 class Delivery final : public ShardOwner {

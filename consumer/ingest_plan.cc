@@ -18,7 +18,7 @@ bool IsDirect(const Item& item) { return item.shard.topic.starts_with(kDirectTop
 
 const std::vector<RequestFault>& TooOld() {
   static const std::vector<RequestFault> kFaults = {
-      {"headers/createdAt", "is older than the dedupe memory, and the key is unknown: it may have been sent before"}};
+      {"", "is older than the dedupe memory, and the key is unknown: it may have been sent before"}};
   return kFaults;
 }
 
@@ -48,7 +48,11 @@ IngestPlan::IngestPlan(std::span<const Item> items, Shards shards, std::chrono::
       oldest_(shards_.now - dedupe_memory),
       counted_before_(counted_before) {}
 
-bool IngestPlan::IsOld(const Item& item) const { return item.reading.created_at && *item.reading.created_at < oldest_; }
+bool IngestPlan::IsOld(const Item& item) const {
+  // Not every producer says when; the broker does, of each event.
+  const Timestamp at = item.reading.created_at.value_or(item.event->timestamp);
+  return at != Timestamp{} && at < oldest_;
+}
 
 bool IngestPlan::HoldsOld() const {
   return std::ranges::any_of(items_, [&](const Item& item) { return IsOld(item); });

@@ -47,6 +47,7 @@ struct Record {
   std::string ordering_hash;  // 32 bytes, or empty
   bool is_private = false;
   bool uncertain = false;
+  bool counted_in_quota = false;
   int attempt_no = 0;
   int attempts_spent = 0;
   int max_attempts = 0;  // the request's own; 0: the channel's

@@ -18,6 +18,7 @@ struct ShardAudit {
   std::int64_t next_offset = 0;  // everything below is recorded or rejected
   std::uint64_t recorded = 0, duplicates = 0, conflicting = 0, rejected = 0;  // events, as ingest counted them
   std::uint64_t records = 0;                                                  // rows that are there
+  std::uint64_t removed = 0;                                                  // by retention
 };
 
 struct RecordAudit {

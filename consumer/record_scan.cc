@@ -26,7 +26,6 @@ constexpr std::size_t kLeastLimit = 8;
 constexpr int kDeathsOfASuspect = 2;
 constexpr milliseconds kBetweenSuspects{250};
 constexpr milliseconds kLongestIsolation{30'000};
-constexpr int kTriesOfAClaim = 4;
 constexpr std::size_t kMostSkim = 1'000;
 constexpr std::string_view kQuietMinute = "quiet_minute";
 constexpr std::size_t kTokenOwner = 46;  // with '#' and a counter it fits lease_owner
@@ -298,18 +297,6 @@ void RecordScan::Leave(const KeyOrder::Left& left, std::vector<Candidate>& candi
   });
 }
 
-// The claim's commit may or may not have happened: given back either way, once the database tells.
-void RecordScan::Return(const Candidate& candidate, std::string_view token) {
-  Record record = candidate.record;
-  record.status = DeliveryStatus::kSending;
-  ++record.version;
-  Change change = MakeChange(record, DeliveryEvent::kHeld, kRecordReturned);
-  change.claim = token;
-  change.due_in = microseconds{0};
-  change.give_attempt_back = true;
-  writer_.Add(std::move(change));
-}
-
 Result<void> RecordScan::Admit(const std::vector<Look>& looks, std::vector<Candidate>& candidates, Counts& counts) {
   Admission::Channels channels;
   for (const Look& look : looks) channels[look.channel].places = look.want;
@@ -337,77 +324,6 @@ Result<void> RecordScan::Admit(const std::vector<Look>& looks, std::vector<Candi
   counts.postponed +=
       std::erase_if(candidates, [](const Candidate& candidate) { return !candidate.known && candidate.place.empty(); });
   return admitted;
-}
-
-Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts) {
-  const std::string token = fmt::format("{}#{:x}", token_prefix_, ++claims_);
-  std::ranges::sort(candidates, {}, [](const Candidate& candidate) { return candidate.record.id; });
-  std::vector<RecordStore::ClaimKey> keys;
-  Time claimed_at{};
-  std::size_t won = 0;
-  Result<void> done;
-  for (int i = 0; i < kTriesOfAClaim; ++i) {
-    if (candidates.empty()) return {};
-    keys.clear();
-    std::vector<std::int64_t> ordered;
-    for (const Candidate& candidate : candidates) {
-      keys.push_back({candidate.record.id, candidate.record.version, candidate.record.send_key});
-      if (!candidate.record.ordering_hash.empty()) ordered.push_back(candidate.record.id);
-    }
-    claimed_at = clock_.SteadyNow();
-    done = pool_.InTransaction([&](mysql::MysqlConnection& connection) -> Result<void> {
-      auto changed = store_.Claim(connection, keys, token, options_.lease);
-      if (!changed) return std::unexpected(changed.error());
-      won = *changed;
-      if (!ordered.empty()) {
-        if (auto off = ordering_.TakeOff(connection, ordered, token); !off) return off;
-      }
-      if (auto failure = PassFailpoint(Failpoint::kClaimBeforeCommit)) return std::unexpected(*failure);
-      return {};
-    });
-    if (done || done.error().native_code != OrderingStore::kKeyInFlight) break;
-    auto left = order_.LookAtFlights(Keyed(candidates));
-    if (!left) return std::unexpected(left.error());
-    Leave(*left, candidates);
-  }
-  std::set<std::int64_t> mine;
-  if (done && won == keys.size()) {
-    for (const RecordStore::ClaimKey& key : keys) mine.insert(key.id);
-  } else if ((done && won > 0) || (!done && done.error().code == ErrorCode::kUnknown)) {
-    auto connection = pool_.Acquire();
-    auto found = connection ? store_.FindClaimed(**connection, keys, token)
-                            : Result<std::vector<std::int64_t>>(std::unexpected(connection.error()));
-    if (!found) {
-      for (const Candidate& candidate : candidates) Return(candidate, token);
-      return std::unexpected(found.error());
-    }
-    mine.insert(found->begin(), found->end());
-  } else if (!done) {
-    return std::unexpected(done.error());
-  }
-  (void)PassFailpoint(Failpoint::kClaimAfterCommit);
-
-  std::vector<Claimed> started;
-  for (Candidate& candidate : candidates) {
-    if (!mine.contains(candidate.record.id)) {
-      probe_.ClaimConflicts(1);
-      continue;
-    }
-    Record& record = candidate.record;
-    probe_.Transitioned(record.status, DeliveryStatus::kSending, 1);
-    record.status = DeliveryStatus::kSending;
-    ++record.version;
-    ++record.attempt_no;
-    ++record.attempts_spent;
-    if (!record.send_key.empty() && !record.send_key_age) record.send_key_age = microseconds{0};
-    gates_.Started(record.channel, candidate.probe);
-    started.push_back({std::move(record), std::move(candidate.channel), std::move(candidate.notification),
-                       std::move(candidate.known), std::move(candidate.place), candidate.probe, candidate.suspect,
-                       claimed_at});
-  }
-  counts.claimed += started.size();
-  for (Claimed& claimed : started) runner_.Start(std::move(claimed), writer_);
-  return {};
 }
 
 Result<RecordScan::Counts> RecordScan::RunOnce(const std::vector<int>& shards, const ChannelTable& channels,

@@ -32,6 +32,7 @@
 #include "consumer/ordering_store.h"
 #include "consumer/pauses.h"
 #include "consumer/priority_turns.h"
+#include "consumer/quotas.h"
 #include "consumer/record_store.h"
 #include "metrics/delivery_probe.h"
 #include "model/result.h"
@@ -53,6 +54,7 @@ class RecordScan final {
     std::chrono::hours max_age{72};
     std::size_t batch = 200;
     const crypto::Sealer* sealer = nullptr;  // opens what is sealed
+    Quotas* quotas = nullptr;
   };
   struct Counts {
     std::size_t ended = 0;
@@ -117,6 +119,12 @@ class RecordScan final {
   // Leaves those that have a place in all their limits, or need none.
   Result<void> Admit(const std::vector<Look>& looks, std::vector<Candidate>& candidates, Counts& counts);
   Result<void> Claim(std::vector<Candidate> candidates, Counts& counts);
+  // The claim's statements, in its transaction.
+  struct Claiming;
+  Result<void> ClaimIn(mysql::MysqlConnection& connection, const std::vector<Candidate>& candidates,
+                       std::string_view token, Claiming& claiming);
+  // Those that their tenant's quota refuses are skipped.
+  Result<void> EndRefused(const Claiming& claiming, std::vector<Candidate>& candidates, Counts& counts);
   void Return(const Candidate& candidate, std::string_view token);
   void Soon(const Time& at) { next_look_ = std::min(next_look_, at); }
 

@@ -23,7 +23,7 @@ constexpr std::string_view kColumns =
     "r.attempt_no, r.attempts_spent, r.max_attempts, r.parked_by, r.lease_owner, r.send_key, "
     "TIMESTAMPDIFF(MICROSECOND, r.send_key_first_used_at, NOW(6)), TIMESTAMPDIFF(MICROSECOND, r.held_since, NOW(6)), "
     "TIMESTAMPDIFF(MICROSECOND, NOW(6), r.expires_at), TIMESTAMPDIFF(MICROSECOND, r.updated_at, NOW(6)), "
-    "r.committed_at, NOW(6), r.reason, r.sealed_by";
+    "r.committed_at, NOW(6), r.reason, r.sealed_by, r.counted_in_quota";
 
 // One part of FindDue. records_by_due alone (shard, channel, priority, due_at), in its order; finished and parked
 // records have no due_at and stand outside the range. {0}: the query's index.
@@ -81,6 +81,7 @@ constexpr std::string_view kWrite =
     "'9999-12-31')) MICROSECOND END, "
     "r.parked_by = NULLIF(k.parked_by, ''), r.lease_owner = NULL, "
     "r.attempts_spent = IF(k.spent_anew = 1, 0, r.attempts_spent - k.given_back), "
+    "r.counted_in_quota = IF(k.spent_anew = 1, FALSE, r.counted_in_quota), "
     "r.send_key = IF(k.key_anew = 1, NULL, r.send_key), "
     "r.send_key_first_used_at = IF(k.key_anew = 1, NULL, r.send_key_first_used_at), "
     "r.uncertain = k.uncertain, "
@@ -174,7 +175,8 @@ Record Read(mysql::Row& row) {
   record.read_at = row.Time(21);
   record.reason = row.TextOr(22, "");
   record.sealed_by = row.TextOr(23, "");
-  if (row.size() > 24 && !row.IsNull(24)) record.request = row.TakeText(24);
+  record.counted_in_quota = row.Bool(24);
+  if (row.size() > 25 && !row.IsNull(25)) record.request = row.TakeText(25);
   return record;
 }
 

@@ -41,6 +41,9 @@ const std::vector<mysql::NeededTable>& NeededTables() {
         "recipient",
         "request",
         "sealed_by",
+        "counted_in_quota",
+        "keep_stage",
+        "kept_since",
         "metadata",
         "traceparent",
         "tracestate",
@@ -72,7 +75,9 @@ const std::vector<mysql::NeededTable>& NeededTables() {
       {"audit_records", {"record_id", "audit_id", "was_status", "was_reason", "was_uncertain"}},
       {"rejected_replays", {"rejected_id", "audit_id", "event_id"}},
       {"rate_leases",
-       {"limit_key", "kind", "name", "version", "written_by", "shares", "closed_until", "booked_until", "ends_at"}}};
+       {"limit_key", "kind", "name", "version", "written_by", "shares", "closed_until", "booked_until", "ends_at"}},
+      {"record_removals", {"shard", "records", "updated_at"}},
+      {"quota_counters", {"day", "tenant", "kind", "name", "used", "updated_at"}}};
   return kTables;
 }
 

@@ -35,6 +35,8 @@ enum class Failpoint {
   kSendAfterAnswer,
   kSettleBeforeCommit,
   kSettleAfterCommit,
+  kRetentionBeforeCommit,
+  kRetentionAfterCommit,
 };
 
 struct FailpointInfo {
@@ -67,6 +69,9 @@ inline constexpr std::array kFailpoints = {
     FailpointInfo{Failpoint::kSettleBeforeCommit, "settle.before_commit", true,
                   "outcomes are written, not committed (W3)"},
     FailpointInfo{Failpoint::kSettleAfterCommit, "settle.after_commit", false, "outcomes are durable"},
+    FailpointInfo{Failpoint::kRetentionBeforeCommit, "retention.before_commit", true,
+                  "bodies or records are removed, not committed"},
+    FailpointInfo{Failpoint::kRetentionAfterCommit, "retention.after_commit", false, "a batch is removed for good"},
 };
 
 namespace failpoint {

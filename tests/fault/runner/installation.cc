@@ -93,6 +93,7 @@ relay: {{lease: {}ms, batch_rows: 100}}
 delivery: {{lease: {}ms, call_deadline: 1500ms}}
 grace: {}s
 retry: {{max_attempts: 200, base: 100ms, max: 1s}}
+retention: {{sent: 1s, skipped: 1s}}
 sealing: {{keys: [{{id: k1, key: "{}"}}]}}
 channels:
 )",

@@ -44,6 +44,7 @@ const std::vector<RowFaults::Row>& RowFaults::Rows() {
       {13, "deadlock", &RowFaults::Deadlock},
       {14, "lock wait", &RowFaults::LockWait},
       {20, "commit a low seq late", &RowFaults::CommitLate},
+      {22, "remove old records, killed on the way", &RowFaults::RemoveOld},
       {24, "stop or kill the broker", &RowFaults::BreakBroker},
       {29, "a record too large for the broker", &RowFaults::TooLarge},
       {34, "garbage in the topic", &RowFaults::Garbage},

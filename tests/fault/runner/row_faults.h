@@ -53,6 +53,7 @@ class RowFaults final {
   bool Deadlock();
   bool LockWait();
   bool CommitLate();
+  bool RemoveOld();
   bool BreakBroker();
   bool TooLarge();
   bool Garbage();

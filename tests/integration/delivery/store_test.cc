@@ -44,9 +44,10 @@ class StoreTest : public DeliveryTest {
     Execute(fmt::format(
         "INSERT INTO notification_records (dedupe_hash, tenant, channel, dedupe_key, event_id, content_hash, status, "
         "shard, due_at, parked_by, priority, ordering_hash, recipient, request, source_topic, source_partition, "
-        "source_offset) SELECT UNHEX(SHA2(CONCAT(n.i, ' ', {0}), 256)), r.tenant, {1}, CONCAT('other', n.i), "
+        "source_offset, updated_at) SELECT UNHEX(SHA2(CONCAT(n.i, ' ', {0}), 256)), r.tenant, {1}, CONCAT('other', "
+        "n.i), "
         "r.event_id, r.content_hash, {2}, r.shard, {3}, {4}, r.priority, {5}, r.recipient, r.request, "
-        "r.source_topic, r.source_partition, n.i FROM notification_records r JOIN "
+        "r.source_topic, r.source_partition, n.i, NOW(6) FROM notification_records r JOIN "
         "(SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d AS i FROM {6} a, {6} b, {6} c, {6} e) AS n "
         "WHERE r.dedupe_key = 'pattern' AND n.i < {7}",
         ++copies_, channel, status, due, parked_by, ordering, kDigits, kOthers));

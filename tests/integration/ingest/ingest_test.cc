@@ -5,7 +5,9 @@
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
+#include <tuple>
 
+#include "consumer/retention.h"
 #include "model/dedupe_key.h"
 #include "tests/integration/ingest/fixture.h"
 
@@ -211,6 +213,44 @@ TEST_F(IngestTest, AScheduledRequestIsDueThenAndAPastOneNow) {
   EXPECT_EQ(Count("SELECT due_at BETWEEN NOW(6) - INTERVAL 1 MINUTE AND NOW(6) FROM notification_records WHERE "
                   "dedupe_key = 'b'"),
             1);
+}
+
+TEST_F(IngestTest, AnEventThatDoesNotSayWhenIsAsOldAsTheBrokerSays) {
+  Event event = EventOf(0, Request("a"));
+  event.timestamp = clock_.Now() - std::chrono::days{40};
+  EXPECT_EQ(Store({event}).rejected, 1u);
+  EXPECT_EQ(Text("SELECT reason FROM rejected_events"), "older_than_dedupe_memory");
+  event = EventOf(1, Request("a"));
+  event.timestamp = clock_.Now();
+  EXPECT_EQ(Store({event}).recorded, 1u);
+}
+
+TEST_F(IngestTest, ACopyOfWhatRetentionRemovedIsKeptBackAndOfWhatItKeptADuplicate) {
+  using std::chrono::minutes;
+  constexpr minutes kMemory = std::chrono::days{30};
+  MetricsRegistry registry;
+  RetentionProbe probe(registry);
+  std::int64_t offset = 0;
+  for (const auto& [ended, created, removed] : {std::tuple{kMemory + minutes{61}, kMemory + minutes{61}, true},
+                                                {kMemory + minutes{59}, kMemory + minutes{59}, false},
+                                                {kMemory + minutes{90}, kMemory - minutes{1}, false},
+                                                {kMemory - minutes{1}, kMemory + minutes{90}, false}}) {
+    Must(*connection_, "DELETE FROM notification_records");
+    Must(*connection_, "DELETE FROM rejected_events");
+    Event event = EventOf(offset++, Request("a"));
+    EXPECT_EQ(Store({event}).recorded, 1u);
+    Must(*connection_,
+         "UPDATE notification_records SET status = 'sent', request = NULL, updated_at = NOW(6) - INTERVAL ? MINUTE, "
+         "committed_at = NOW(6) - INTERVAL ? MINUTE",
+         {std::int64_t{ended.count()}, std::int64_t{created.count()}});
+    ASSERT_TRUE(Retention({}, pool_, probe, log_.log()).RunOnce());
+    EXPECT_EQ(Records(), removed ? 0 : 1);
+    event.position.offset = offset++;
+    event = WithHeader(event, "createdAt", FormatRfc3339(clock_.Now() - created));
+    const IngestCounts counts = Store({event});
+    EXPECT_EQ(counts.recorded, 0u) << ended.count() << " " << created.count();
+    EXPECT_EQ(removed ? counts.rejected : counts.duplicates, 1u) << ended.count() << " " << created.count();
+  }
 }
 
 TEST_F(IngestTest, UnknownFieldsAreCountedOnce) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "consumer/retention.h"
 #include "tests/integration/ingest/fixture.h"
 
 namespace outrider::consumer {
@@ -158,6 +159,33 @@ TEST_F(PlanTest, EveryStatementOfIngestAndOfTheQueriesUsesItsIndex) {
     EXPECT_THAT(keys, ElementsAre(by_key ? "records_by_key" : by_status ? "records_by_status" : "PRIMARY"));
   }
   EXPECT_THAT(Logged("SELECT id, tenant"), SizeIs(3));
+}
+
+TEST_F(PlanTest, EveryStatementOfRetentionUsesItsIndex) {
+  std::vector<Event> events;
+  for (int i = 0; i < 2000; ++i) {
+    events.push_back(EventOf(i, i % 10 == 0 ? "garbage" : Request(fmt::format("k{}", i)), i % 8));
+  }
+  Store(events);
+  Must(*connection_,
+       "UPDATE notification_records SET status = 'sent', request = IF(id % 3 = 0, NULL, request), updated_at = NOW(6) "
+       "- INTERVAL id HOUR WHERE id % 10 <> 0");
+  Must(*connection_, "UPDATE rejected_events SET created_at = NOW(6) - INTERVAL 300 DAY WHERE id < 50");
+  Must(*connection_,
+       "INSERT INTO quota_counters (day, tenant, kind, name, used) SELECT CURRENT_DATE - INTERVAL id DAY, 'a', "
+       "'channel', 'ops', 1 FROM notification_records WHERE id <= 100");
+  Must(*connection_, "ANALYZE TABLE notification_records, rejected_events, quota_counters");
+  MetricsRegistry registry;
+  RetentionProbe probe(registry);
+  Retention retention({}, pool_, probe, log_.log());
+  Retention::Round round;
+  Log([&] { round = retention.RunOnce().value(); });
+  EXPECT_GT(round.bodies * round.records * round.rejected * round.counters, 0u);
+  EXPECT_THAT(KeysOf("SELECT r.id, r.shard"), ElementsAre("records_by_keeping", "PRIMARY"));
+  for (const char* begin : {"UPDATE JSON_TABLE", "DELETE a FROM", "DELETE r FROM", "DELETE p FROM", "DELETE e FROM"}) {
+    EXPECT_THAT(KeysOf(begin), ElementsAre("", "PRIMARY")) << begin;
+  }
+  EXPECT_THAT(KeysOf("SELECT id, created_at"), ElementsAre("PRIMARY"));
 }
 
 }  // namespace

@@ -28,7 +28,8 @@ TEST_F(RecordSchemaTest, AnEmptyDatabaseLacksEveryTableAndTheCommandIsNamed) {
   ASSERT_THAT(missing, SizeIs(1));
   EXPECT_THAT(missing[0], HasSubstr("notification_records, notification_attempts, consumer_shards, rejected_events, "
                                     "ordering_flights, ordering_blocks, delivery_pauses, audit_log, audit_records, "
-                                    "rejected_replays, rate_leases;"));
+                                    "rejected_replays, rate_leases, record_removals, "
+                                    "quota_counters;"));
   EXPECT_THAT(missing[0], HasSubstr("outrider migrate up"));
 }
 

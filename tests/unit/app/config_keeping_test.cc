@@ -51,5 +51,31 @@ TEST_F(ConfigKeepingTest, SealingKeysChangeWithAReload) {
   EXPECT_THAT(NeedRestart(before.config, after.config), IsEmpty());
 }
 
+TEST_F(ConfigKeepingTest, WhatIsKeptHasDefaultsAndLimits) {
+  EXPECT_EQ(Read("").config.retention.sent, std::chrono::days{7});
+  EXPECT_EQ(Read("retention: {sent: 12h}").config.retention.sent, std::chrono::hours{12});
+  EXPECT_THAT(Read("retention: {dead: 10ms}").faults, ElementsAre(HasSubstr("retention.dead")));
+  EXPECT_THAT(Read("retention: {attempts: 1d}").faults, ElementsAre(HasSubstr("retention.attempts")));
+}
+
+TEST_F(ConfigKeepingTest, ATenantsQuotasAreByChannelAndByProvider) {
+  const ConfigReading reading =
+      Read("tenants: {acme: {quota: {channels: {ops: 5, team: 0}, providers: {feishu_bot: 7}}}}");
+  EXPECT_THAT(reading.faults, IsEmpty());
+  using Kind = consumer::QuotaRule::Kind;
+  EXPECT_EQ(
+      reading.config.quotas,
+      (consumer::QuotaRules{
+          {"acme", {{Kind::kChannel, "ops", 5}, {Kind::kChannel, "team", 0}, {Kind::kProvider, "feishu_bot", 7}}}}));
+  EXPECT_TRUE(reading.config.tenant_rates.special.empty());
+}
+
+TEST_F(ConfigKeepingTest, EveryFaultOfAQuotaIsNamed) {
+  EXPECT_THAT(Read("tenants: {acme: {quota: {channels: {ops: -1}, providers: {nobody: 1}}}}").faults,
+              ElementsAre(HasSubstr("tenants.acme.quota.channels.ops"), HasSubstr("is no provider")));
+  EXPECT_THAT(Read("tenants: {acme: {quota: {}}}").faults, ElementsAre(HasSubstr("limits nothing")));
+  EXPECT_THAT(Read("tenants: {acme: {}}").faults, ElementsAre(HasSubstr("says nothing")));
+}
+
 }  // namespace
 }  // namespace outrider::app

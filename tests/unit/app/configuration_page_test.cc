@@ -33,7 +33,7 @@ ConfigReading EverySection(const ConfigFiles& files) {
       "sources: [{name: shop, url: \"mysql://r@h/shop\", routes: {order: orders}}]\nkafka: {properties: {client.id: "
       "x}}\n"
       "rate_groups: {NAME: {per_second: 1}}\nsealing: {keys: [{id: k}]}\ntenants: {NAME: {rate: {per_second: "
-      "1}}}\nchannels:\n" +
+      "1}, quota: {channels: {CODE: 1}, providers: {mock: 1}}}}\nchannels:\n" +
       channels);
 }
 
@@ -41,6 +41,7 @@ std::string General(std::string path) {
   for (const providers::ProviderInfo& info : providers::AllProviders()) {
     path = std::regex_replace(path, std::regex("^channels\\." + std::string(info.name) + "\\."), "channels.CODE.");
   }
+  path = std::regex_replace(path, std::regex("quota.providers.mock$"), "quota.providers.PROVIDER");
   path = std::regex_replace(path, std::regex(R"(\[\d+\])"), "[]");
   if (path == "sources[].routes.order") return "sources[].routes.TYPE";
   return path == "kafka.properties.client.id" ? "kafka.properties.NAME" : path;

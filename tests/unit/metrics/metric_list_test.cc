@@ -8,7 +8,9 @@
 
 #include "metrics/delivery_probe.h"
 #include "metrics/ingest_probe.h"
+#include "metrics/quota_probe.h"
 #include "metrics/relay_probe.h"
+#include "metrics/retention_probe.h"
 #include "tests/unit/metrics/scrape.h"
 
 namespace outrider {
@@ -46,6 +48,8 @@ TEST(MetricListTest, TheReadmeListsExactlyWhatAScrapeShowsFromTheStart) {
   const RelayProbe relay(registry, "shop");
   const IngestProbe ingest(registry);
   const DeliveryProbe delivery(registry);
+  const RetentionProbe retention(registry);
+  const QuotaProbe quota(registry);
 
   const Scrape scrape = ReadScrape(registry.Scrape());
   std::map<std::string, Listed> shown;

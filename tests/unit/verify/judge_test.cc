@@ -74,6 +74,8 @@ TEST_F(JudgeTest, LedgersOfSeveralSourcesInOneTopicAreAdded) {
 TEST_F(JudgeTest, ARecordThatIsGoneIsLost) {
   records_.shards[0].records = 8;
   EXPECT_TRUE(Has(Verdict::kViolated, "recorded_is_there"));
+  records_.shards[0].removed = 1;
+  EXPECT_FALSE(Has(Verdict::kViolated, "recorded_is_there"));
 }
 
 TEST_F(JudgeTest, EachPlantedFaultOfTheRecordsIsFound) {
