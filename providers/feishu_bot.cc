@@ -11,7 +11,7 @@
 #include "platform/crypto/hmac.h"
 #include "providers/content.h"
 #include "providers/feishu_bot_codes.h"
-#include "providers/mention.h"
+#include "providers/feishu_content.h"
 #include "providers/redact.h"
 #include "providers/webhook_address.h"
 
@@ -52,49 +52,13 @@ std::vector<std::string> UrlFaults(const std::string& url, bool insecure) {
   return reading.faults;
 }
 
-Json TextBody(std::string_view text) {
-  return {{"msg_type", "text"}, {"content", {{"text", NeutralizeMentions(text)}}}};
-}
-
-Json PostBody(const Message& message) {
-  const Json node = {{"tag", "text"}, {"text", NeutralizeMentions(message.text)}};
-  const Json post = {{"title", NeutralizeMentions(message.title)}, {"content", Json::array({Json::array({node})})}};
-  return {{"msg_type", "post"}, {"content", {{"post", {{"zh_cn", post}}}}}};
-}
-
-Json CardBody(Json card) { return {{"msg_type", "interactive"}, {"card", std::move(card)}}; }
-
-Json MarkdownBody(const Message& message) {
-  const Json element = {{"tag", "markdown"}, {"content", NeutralizeMentions(message.text)}};
-  Json card = {{"schema", "2.0"}, {"body", {{"elements", Json::array({element})}}}};
-  if (!message.title.empty()) {
-    card["header"] = {{"title", {{"tag", "plain_text"}, {"content", NeutralizeMentions(message.title)}}}};
-  }
-  return CardBody(std::move(card));
-}
-
-// Nothing when this vendor can't carry the message.
 std::optional<Json> BodyOf(const Message& message) {
-  const bool blank = TrimSpace(message.text).empty();
-  switch (message.kind) {
-    case Message::Kind::kText:
-      if (blank) return std::nullopt;
-      return TextBody(message.text);
-    case Message::Kind::kTitledText:
-      if (blank && TrimSpace(message.title).empty()) return std::nullopt;
-      return PostBody(message);
-    case Message::Kind::kMarkdown:
-      if (blank) return std::nullopt;
-      return MarkdownBody(message);
-    case Message::Kind::kCard: {
-      Json card = Json::parse(message.card, nullptr, false);
-      if (!card.is_object()) return std::nullopt;
-      return CardBody(std::move(card));
-    }
-    case Message::Kind::kHtml:
-      return std::nullopt;
-  }
-  return std::nullopt;
+  const auto content = FeishuContentOf(message);
+  if (!content) return std::nullopt;
+  Json json = Json::parse(content->json);
+  if (content->type == "interactive") return Json{{"msg_type", content->type}, {"card", std::move(json)}};
+  if (content->type == "post") json = Json{{"post", std::move(json)}};
+  return Json{{"msg_type", content->type}, {"content", std::move(json)}};
 }
 
 constexpr std::array<std::string_view, 2> kCodeKeys = {"code", "StatusCode"};
