@@ -33,10 +33,11 @@ struct SendOutcome {
   std::string provider_log_id;
   std::string provider_code;  // the body's code as the vendor wrote it
   int http_status = 0;
-  bool throttled = false;  // with kNotNow: the channel's limit, not this message: hold the channel, spend no attempt
-  bool alert = false;      // tell an operator
-  bool downgrade = false;  // a simpler rendering may be accepted (a new content, so a new send key)
-  std::string answer;      // the answer's body, redacted and capped, for the attempt row
+  bool throttled = false;    // with kNotNow: the channel's limit, not this message: hold the channel, spend no attempt
+  bool alert = false;        // tell an operator
+  bool downgrade = false;    // a simpler rendering may be accepted (a new content, so a new send key)
+  bool stale_token = false;  // an access token isn't taken any more: once again with a new one, before this counts
+  std::string answer;        // the answer's body, redacted and capped, for the attempt row
 };
 
 }  // namespace outrider

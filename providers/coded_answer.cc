@@ -143,6 +143,7 @@ void ClassifyByCode(const AnswerRules& rules, std::int64_t code, const std::stri
     outcome.throttled = row->throttled;
     outcome.alert = row->alert;
     outcome.downgrade = row->downgrade;
+    outcome.stale_token = row->stale_token;
     outcome.detail = fmt::format("{} (code {}{})", row->meaning, code, words);
     if (row->retry_after.count() > 0) outcome.retry_after = row->retry_after;
     return;

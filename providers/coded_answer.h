@@ -28,6 +28,7 @@ struct AnswerCode {
   bool downgrade = false;
   std::string_view meaning;             // for people: what is wrong and what to do
   std::chrono::seconds retry_after{0};  // as the vendor's pages say it; zero: they don't
+  bool stale_token = false;             // SendOutcome's
 };
 
 struct AnswerRules {

@@ -11,9 +11,14 @@
 #include "model/digest.h"
 #include "providers/provider_table.h"
 #include "providers/redact.h"
+#include "providers/supply_cache.h"
 
 namespace outrider::providers {
 namespace {
+
+constexpr std::chrono::milliseconds kLongestFetch{10'000};
+// A provider that still needs something after so many is at fault.
+constexpr int kMostNeeds = 64;
 
 struct Channel {
   ChannelSettings settings;
@@ -71,6 +76,20 @@ SendOutcome OutcomeOf(const Provider& provider, const http::HttpResult& result, 
   return outcome;
 }
 
+// What came of a request that something else needs. The message itself never left, so nothing is in doubt, and it isn't
+// its attempt.
+SupplyReading SupplyOf(const Provider& provider, const Need& need, const http::HttpResult& result) {
+  const bool answered = result.kind == http::HttpResult::Kind::kAnswered;
+  SupplyReading reading = answered ? need.read(result.response) : SupplyReading(OutcomeOf(provider, result, false));
+  if (auto* outcome = std::get_if<SendOutcome>(&reading)) {
+    if (outcome->verdict == SendVerdict::kNoAnswer) outcome->verdict = SendVerdict::kNotNow;
+    outcome->throttled = outcome->verdict == SendVerdict::kNotNow &&
+                         std::ranges::find(kOwnReasons, outcome->reason) == kOwnReasons.end();
+    outcome->detail = fmt::format("nothing was sent, for want of what it needs first: {}", outcome->detail);
+  }
+  return reading;
+}
+
 void KeepNothingPrivate(SendOutcome& outcome) {
   if (outcome.answer.empty()) return;
   outcome.answer.clear();
@@ -84,13 +103,20 @@ void KeepNothingPrivate(SendOutcome& outcome) {
 
 struct Sender::State {
   State(http::HttpEngine& http_engine, const Clock& the_clock, DeliveryProbe& delivery_probe, Log& the_log)
-      : engine(http_engine), clock(the_clock), probe(delivery_probe), log(the_log), limits(the_clock) {}
+      : engine(http_engine),
+        clock(the_clock),
+        probe(delivery_probe),
+        log(the_log),
+        limits(the_clock),
+        supplies(the_clock) {}
 
   std::shared_ptr<const Channel> Find(std::string_view code) const {
     const std::shared_lock lock(mutex);
     const auto found = channels.find(code);
     return found == channels.end() ? nullptr : found->second;
   }
+
+  std::vector<LimitRule> RulesOf(const Channel& channel, const Notification& notification) const;
 
   void Finish(const Channel& channel, const Attempt& attempt, std::chrono::microseconds duration, SendOutcome& outcome,
               Place& place, bool left) {
@@ -121,6 +147,7 @@ struct Sender::State {
   DeliveryProbe& probe;
   Log& log;
   RateLimits limits;
+  SupplyCache supplies;
   mutable std::shared_mutex mutex;
   ChannelMap channels;
   TenantRates tenants;
@@ -188,29 +215,163 @@ std::vector<LimitRule> Sender::RulesOf(std::string_view code) const {
   return channel == nullptr ? std::vector<LimitRule>{} : channel->rules;
 }
 
-std::vector<LimitRule> Sender::RulesOf(const Notification& notification) const {
-  const auto channel = state_->Find(notification.channel);
-  if (channel == nullptr) return {};
-  std::vector<LimitRule> rules = channel->rules;
+std::vector<LimitRule> Sender::State::RulesOf(const Channel& channel, const Notification& notification) const {
+  std::vector<LimitRule> rules = channel.rules;
   RateLimit tenant;
   {
-    const std::shared_lock lock(state_->mutex);
-    const auto special = state_->tenants.special.find(notification.tenant);
-    tenant = special != state_->tenants.special.end() ? special->second : state_->tenants.each;
+    const std::shared_lock lock(mutex);
+    const auto special = tenants.special.find(notification.tenant);
+    tenant = special != tenants.special.end() ? special->second : tenants.each;
   }
   if (IsLimited(tenant)) {
     rules.push_back(MakeLimitRule(LimitKind::kTenant, notification.tenant, notification.tenant, tenant));
   }
-  if (IsLimited(channel->settings.recipient_rate) && !notification.recipient.empty()) {
+  if (IsLimited(channel.settings.recipient_rate) && !notification.recipient.empty()) {
     // The vendor counts by the chat or the person, whichever of our channels it comes from.
     rules.push_back(MakeLimitRule(LimitKind::kRecipient,
-                                  fmt::format("{} {}", channel->settings.provider, notification.recipient), "",
-                                  channel->settings.recipient_rate));
+                                  fmt::format("{} {}", channel.settings.provider, notification.recipient), "",
+                                  channel.settings.recipient_rate));
   }
   return rules;
 }
 
+std::vector<LimitRule> Sender::RulesOf(const Notification& notification) const {
+  const auto channel = state_->Find(notification.channel);
+  return channel == nullptr ? std::vector<LimitRule>{} : state_->RulesOf(*channel, notification);
+}
+
 RateLimits& Sender::limits() { return state_->limits; }
+
+// A message on its way: with what it needs first, and once again where its token wasn't taken.
+struct Sender::Call : std::enable_shared_from_this<Call> {
+  std::shared_ptr<State> state;
+  std::shared_ptr<const Channel> channel;
+  Attempt attempt;
+  bool asked = false;
+  std::chrono::steady_clock::time_point ends;
+  std::function<bool()> still_mine;
+  std::function<void(SendOutcome)> done;
+
+  SendContext context;
+  Place place;
+  std::optional<Notification> kept;  // once the request has to be built again
+  std::vector<std::pair<std::string, Secret>> tokens;
+  bool again = false;
+
+  std::chrono::milliseconds Left() const {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(ends - state->clock.SteadyNow());
+    return std::max(left, std::chrono::milliseconds{0});
+  }
+
+  void Go(const Notification& first) {
+    for (int i = 0; i < kMostNeeds; ++i) {
+      const Notification& notification = kept ? *kept : first;
+      SendPlan plan = asked ? channel->provider->BuildQuestion(notification, context)
+                            : channel->provider->BuildRequest(notification, context);
+      if (auto* outcome = std::get_if<SendOutcome>(&plan)) {
+        // A provider that needs no request (the mock) has a limit too.
+        const bool taken = outcome->verdict == SendVerdict::kAccepted;
+        return End(std::move(*outcome), std::chrono::microseconds{0}, taken);
+      }
+      if (auto* request = std::get_if<http::HttpRequest>(&plan)) return Ask(std::move(*request));
+      if (!kept) kept = notification;
+      Need& need = std::get<Need>(plan);
+      const SupplyCache::Look look =
+          state->supplies.Get(need.key, [self = shared_from_this(), key = need.key, is_token = need.is_token](
+                                            const SupplyReading& reading) { self->Supplied(key, is_token, reading); });
+      if (look.value) Use(need.key, need.is_token, *look.value);
+      if (look.fetch) Fetch(std::move(need));
+      if (!look.value) return;
+    }
+    SendOutcome outcome;
+    outcome.verdict = SendVerdict::kChannelDown;
+    outcome.reason = "needs_unmet";
+    outcome.detail = "the provider never has what it needs; this is a fault of Outrider";
+    End(std::move(outcome), std::chrono::microseconds{0}, false);
+  }
+
+  void Use(const std::string& key, bool is_token, const Secret& value) {
+    context.supplies.insert_or_assign(key, value);
+    if (is_token) tokens.emplace_back(key, value);
+  }
+
+  void Supplied(const std::string& key, bool is_token, const SupplyReading& reading) {
+    if (const auto* supply = std::get_if<Supply>(&reading)) {
+      Use(key, is_token, supply->value);
+      return Go(*kept);
+    }
+    SendOutcome outcome = std::get<SendOutcome>(reading);
+    if (outcome.stale_token && DropTokens()) return Go(*kept);
+    End(std::move(outcome), std::chrono::microseconds{0}, false);
+  }
+
+  // Nothing of this object is touched once the request is handed over.
+  void Fetch(Need need) {
+    std::shared_ptr<Place> counted;
+    if (need.counts) {
+      auto taken = state->limits.Take(channel->rules);
+      if (!taken) {
+        state->probe.RateLimited(channel->provider->name());
+        state->supplies.Settle(need.key, RateLimited(taken.error().wait));
+        return;
+      }
+      counted = std::make_shared<Place>(std::move(*taken));
+    }
+    http::HttpRequest request = std::exchange(need.request, {});
+    state->engine.Send(
+        std::move(request), std::min(Left(), kLongestFetch),
+        [counted] { return counted == nullptr || counted->MayLeave(); },
+        [the_state = state, the_channel = channel, need = std::move(need), counted](const http::HttpResult& result) {
+          if (counted != nullptr && result.kind != http::HttpResult::Kind::kNotSent) counted->Use();
+          the_state->supplies.Settle(need.key, SupplyOf(*the_channel->provider, need, result));
+        });
+  }
+
+  void Ask(http::HttpRequest request) {
+    state->engine.Send(
+        std::move(request), Left(), [self = shared_from_this()] { return self->MayLeave(); },
+        [self = shared_from_this()](const http::HttpResult& result) { self->Answered(result); });
+  }
+
+  bool MayLeave() const { return still_mine() && place.MayLeave(); }
+
+  void Answered(const http::HttpResult& result) {
+    SendOutcome outcome = OutcomeOf(*channel->provider, result, asked);
+    const bool left = result.kind != http::HttpResult::Kind::kNotSent;
+    if (!outcome.stale_token || !DropTokens()) return End(std::move(outcome), result.duration, left);
+    place.Use();
+    auto taken = state->limits.Take(state->RulesOf(*channel, *kept));
+    if (!taken) {
+      state->probe.RateLimited(channel->provider->name());
+      return End(RateLimited(taken.error().wait), result.duration, false);
+    }
+    place = std::move(*taken);
+    Go(*kept);
+  }
+
+  // False when it was done before, or there is none.
+  bool DropTokens() {
+    if (again || tokens.empty()) return false;
+    again = true;
+    for (const auto& [key, token] : tokens) {
+      state->supplies.Drop(key, token);
+      context.supplies.erase(key);
+    }
+    tokens.clear();
+    return true;
+  }
+
+  void End(SendOutcome outcome, std::chrono::microseconds duration, bool left) {
+    // A provider knows its settings' secrets, and not what it was supplied with.
+    for (const auto& [key, token] : tokens) {
+      const std::string_view secret = token.Reveal();
+      outcome.detail = Redact(outcome.detail, kMaxDetailCharacters, {&secret, 1});
+      outcome.answer = Redact(outcome.answer, kMaxAnswerCharacters, {&secret, 1});
+    }
+    state->Finish(*channel, attempt, duration, outcome, place, left);
+    done(std::move(outcome));
+  }
+};
 
 void Sender::Send(const Notification& notification, const std::string& send_key, Place place,
                   std::chrono::milliseconds deadline, std::function<bool()> still_mine,
@@ -226,7 +387,7 @@ void Sender::Send(const Notification& notification, const std::string& send_key,
     return;
   }
   if (place.empty()) {
-    auto taken = state_->limits.Take(RulesOf(notification));
+    auto taken = state_->limits.Take(state_->RulesOf(*channel, notification));
     if (!taken) {
       state_->probe.RateLimited(channel->provider->name());
       done(RateLimited(taken.error().wait));
@@ -234,28 +395,18 @@ void Sender::Send(const Notification& notification, const std::string& send_key,
     }
     place = std::move(*taken);
   }
-  Attempt attempt{notification.channel, notification.dedupe_key, notification.attempt, notification.is_private};
-  const SendContext context{state_->clock.Now(), send_key};
-  SendPlan plan = notification.ask_only ? channel->provider->BuildQuestion(notification, context)
-                                        : channel->provider->BuildRequest(notification, context);
-  if (SendOutcome* outcome = std::get_if<SendOutcome>(&plan)) {
-    // A provider that needs no request (the mock) has a limit too.
-    const bool taken = outcome->verdict == SendVerdict::kAccepted;
-    state_->Finish(*channel, attempt, std::chrono::microseconds{0}, *outcome, place, taken);
-    done(std::move(*outcome));
-    return;
-  }
-  const auto shared_place = std::make_shared<Place>(std::move(place));
-  state_->engine.Send(
-      std::move(std::get<http::HttpRequest>(plan)), deadline,
-      [shared_place, still_mine = std::move(still_mine)] { return still_mine() && shared_place->MayLeave(); },
-      [state = state_, channel, shared_place, attempt = std::move(attempt), asked = notification.ask_only,
-       done = std::move(done)](http::HttpResult result) {
-        SendOutcome outcome = OutcomeOf(*channel->provider, result, asked);
-        state->Finish(*channel, attempt, result.duration, outcome, *shared_place,
-                      result.kind != http::HttpResult::Kind::kNotSent);
-        done(std::move(outcome));
-      });
+  const auto call = std::make_shared<Call>();
+  call->state = state_;
+  call->channel = channel;
+  call->attempt = {notification.channel, notification.dedupe_key, notification.attempt, notification.is_private};
+  call->asked = notification.ask_only;
+  call->ends = state_->clock.SteadyNow() + deadline;
+  call->still_mine = std::move(still_mine);
+  call->done = std::move(done);
+  call->context.now = state_->clock.Now();
+  call->context.send_key = send_key;
+  call->place = std::move(place);
+  call->Go(notification);
 }
 
 }  // namespace outrider::providers

@@ -6,6 +6,10 @@
 // when no request was needed. A vendor's "not before" closes the channel for everybody. Of a private notification
 // neither the answer nor the vendor's words are kept. On a crash what was in flight is in doubt: the record says
 // `sending`.
+//
+// What a provider needs first is fetched once for all that wait for it (SupplyCache); what comes of that costs no
+// message an attempt unless it is about the recipient. A token that the vendor doesn't take any more is renewed and the
+// request sent once again, with the same send key and with a place of its own.
 #pragma once
 
 #include <chrono>
@@ -59,6 +63,7 @@ class Sender final {
 
  private:
   struct State;
+  struct Call;
   std::shared_ptr<State> state_;  // shared with the callbacks of requests in flight
 };
 
