@@ -8,6 +8,7 @@
 #include "consumer/quiet_minutes.h"
 #include "consumer/sealed_request.h"
 #include "consumer/settlement.h"
+#include "model/dedupe_key.h"
 #include "model/digest.h"
 #include "model/request.h"
 #include "platform/failpoint/failpoint.h"
@@ -43,10 +44,13 @@ bool HasSendKey(const providers::ChannelSettings& channel) {
   return info != nullptr && info->has_send_key;
 }
 
-// One for the record's whole life, so that the vendor recognises a repetition. Of 50 characters Feishu would take all.
+// One for every repetition of the same content, so that the vendor recognises it. Derived, not drawn: a database that
+// was put back to where the key wasn't stored yet leads to the same one. What is sent anew (a replay, another content)
+// begins at a later attempt. Of 50 characters Feishu would take all.
 std::string SendKeyOf(const Record& record) {
   if (!record.send_key.empty()) return record.send_key;
-  return ToHex(AsBytes(Sha256(fmt::format("{}\n{}", record.id, FormatRfc3339(record.read_at))))).substr(0, 40);
+  const Digest identity = DedupeHash(record.tenant, record.channel, record.dedupe_key);
+  return ToHex(AsBytes(Sha256(fmt::format("{}\n{}", AsBytes(identity), record.attempt_no)))).substr(0, 40);
 }
 
 }  // namespace
