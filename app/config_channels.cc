@@ -126,6 +126,12 @@ bool Exceeds(providers::RateLimit narrow, providers::RateLimit wide) {
   return exceeds(narrow.per_second, wide.per_second) || exceeds(narrow.per_minute, wide.per_minute);
 }
 
+// A default never allows what a smaller rate beside it doesn't.
+providers::RateLimit Within(providers::RateLimit narrow, providers::RateLimit wide) {
+  const auto within = [](int a, int b) { return a > 0 && b > 0 ? std::min(a, b) : a; };
+  return {within(narrow.per_second, wide.per_second), within(narrow.per_minute, wide.per_minute)};
+}
+
 // The recipient's limit is beside the channel's, and the channel's beside its group's: a larger one never counts.
 void CheckRates(ConfigSection& section, const providers::ChannelSettings& channel) {
   if (Exceeds(channel.recipient_rate, channel.rate)) {
@@ -168,6 +174,7 @@ void ReadChannel(const std::string& code, ConfigSection section, const RateGroup
     ReadSettings(section, *provider, channel);
   }
   ReadRate(section.Sub("rate"), channel.rate);
+  if (provider != nullptr) channel.recipient_rate = Within(provider->default_recipient_rate, channel.rate);
   ReadRate(section.Sub("recipient_rate"), channel.recipient_rate);
   ReadRateGroup(section, channel, groups, used);
   CheckRates(section, channel);

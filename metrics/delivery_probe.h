@@ -20,7 +20,7 @@
 namespace outrider {
 
 struct DeliveryLabels {
-  std::vector<std::string> providers = {"feishu_bot",  "feishu_flow",   "dingtalk_robot",
+  std::vector<std::string> providers = {"feishu_app",  "feishu_bot",    "feishu_flow", "dingtalk_robot",
                                         "wecom_robot", "slack_webhook", "mock"};
   std::vector<std::string> reasons;  // the providers' own, beside those of the status table
 };

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "providers/dingtalk_robot.h"
+#include "providers/feishu_app.h"
 #include "providers/feishu_bot.h"
 #include "providers/feishu_flow.h"
 #include "providers/mock.h"
@@ -13,6 +14,16 @@ namespace outrider::providers {
 
 std::span<const ProviderInfo> AllProviders() {
   static const std::array kProviders = {
+      ProviderInfo{.name = FeishuApp::kName,
+                   .settings = FeishuApp::Settings(),
+                   .default_rate = {.per_second = 50, .per_minute = 1000},
+                   // The vendor says five, and a chat's other bots use them too.
+                   .default_recipient_rate = {.per_second = 4, .per_minute = 0},
+                   .address_setting = "app_id",
+                   .has_send_key = true,
+                   .default_on_uncertain = OnUncertain::kHold,
+                   .check = &FeishuApp::Check,
+                   .make = &FeishuApp::Make},
       ProviderInfo{.name = FeishuBot::kName,
                    .settings = FeishuBot::Settings(),
                    .default_rate = {.per_second = 5, .per_minute = 100},

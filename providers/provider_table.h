@@ -24,6 +24,7 @@ struct ProviderInfo {
   std::string_view name;
   std::span<const SettingInfo> settings;
   RateLimit default_rate;            // the vendor's own limits
+  RateLimit default_recipient_rate;  // of each of its recipients
   std::string_view address_setting;  // what the vendor counts by; empty: each channel for itself
   bool avoids_full_hours = false;    // the vendor asks for it, so low priority does by default
   bool has_send_key = false;         // requests carry a key of ours, by which the vendor dedupes

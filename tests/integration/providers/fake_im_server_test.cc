@@ -56,7 +56,7 @@ TEST_F(FakeImServerTest, TakesMessagesOverOneConnection) {
 }
 
 TEST_F(FakeImServerTest, OtherPathsAndMethodsAreNotFound) {
-  for (const RawAnswer& answer : {Get(kPath), Post("/open-apis/im/v1/messages", "{}"), Get("/")}) {
+  for (const RawAnswer& answer : {Get(kPath), Post("/open-apis/im/v1/chats", "{}"), Get("/")}) {
     EXPECT_EQ(answer.status, 404);
     EXPECT_EQ(answer.body, "404 page not found");
     EXPECT_THAT(answer.bytes, HasSubstr("Content-Type: text/plain"));

@@ -74,6 +74,7 @@ struct FakeImServer::State : std::enable_shared_from_this<FakeImServer::State> {
   mutable std::mutex mutex;
   mutable std::condition_variable changed;
   GroupBots bots;
+  FeishuApps apps;
   std::vector<std::unique_ptr<Endpoint>> endpoints;
   FaultList faults;
   std::vector<SeenRequest> seen;
@@ -109,7 +110,7 @@ struct FakeImServer::State : std::enable_shared_from_this<FakeImServer::State> {
   }
 
   bool Serves(std::string_view method, std::string_view path) const {
-    return method == "POST" && (path.starts_with(kHook) || FindEndpoint(path) != nullptr);
+    return method == "POST" && (path.starts_with(kHook) || FeishuApps::IsMine(path) || FindEndpoint(path) != nullptr);
   }
 
   Answer Refusal(std::string_view path, int status, int code, std::string_view text) const {
@@ -122,6 +123,8 @@ struct FakeImServer::State : std::enable_shared_from_this<FakeImServer::State> {
     bots.ForgetDeliveries();
     bots.AcceptAnyToken(options.any_token);
     for (const auto& endpoint : endpoints) endpoint->Forget();
+    apps.Forget();
+    for (const AppSettings& app : options.apps) apps.Set(app);
     for (const BotSettings& bot : options.bots) Set(bot);
     faults.Clear();
     seen.clear();
@@ -491,8 +494,13 @@ Answer FakeImServer::State::Post(Call call, std::chrono::seconds skew) {
     const std::size_t before = bots.deliveries().size();
     call.now = Now() + skew;
     Endpoint* endpoint = FindEndpoint(call.path);
-    answer = endpoint != nullptr ? endpoint->Post(call, bots.deliveries())
-                                 : bots.Post(call.path.substr(kHook.size()), call.body, call.client, call.now);
+    if (endpoint != nullptr) {
+      answer = endpoint->Post(call, bots.deliveries());
+    } else if (FeishuApps::IsMine(call.path)) {
+      answer = apps.Post(call);
+    } else {
+      answer = bots.Post(call.path.substr(kHook.size()), call.body, call.client, call.now);
+    }
     if (bots.deliveries().size() > before) taken = bots.deliveries().back();
     changed.notify_all();
   }
@@ -614,6 +622,16 @@ void FakeImServer::SetBot(BotSettings settings) {
   state_->Set(std::move(settings));
 }
 
+void FakeImServer::SetApp(AppSettings settings) {
+  const std::lock_guard lock(state_->mutex);
+  state_->apps.Set(std::move(settings));
+}
+
+void FakeImServer::RevokeTokens() {
+  const std::lock_guard lock(state_->mutex);
+  state_->apps.RevokeTokens();
+}
+
 int FakeImServer::AddFault(Fault fault) {
   const std::lock_guard lock(state_->mutex);
   return state_->faults.Add(std::move(fault));
@@ -663,6 +681,16 @@ void FakeImServer::ComeBack() {
 std::vector<Delivery> FakeImServer::deliveries() const {
   const std::lock_guard lock(state_->mutex);
   return state_->bots.deliveries();
+}
+
+std::vector<AppDelivery> FakeImServer::app_deliveries() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->apps.deliveries();
+}
+
+std::size_t FakeImServer::tokens_asked() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->apps.tokens_asked();
 }
 
 std::vector<SeenRequest> FakeImServer::requests() const {

@@ -1,8 +1,9 @@
 // FakeImServer: an IM vendor's HTTP server for tests, which can misbehave, and which keeps the truth about what it
 // accepted.
 //
-// Speaks POST /open-apis/bot/v2/hook/{token} like Feishu's custom bots (group_bot.h), what the other vendors' robots
-// answer (endpoint.h), 404 text/plain elsewhere, and a control API under /__fake/ that the methods here mirror:
+// Speaks POST /open-apis/bot/v2/hook/{token} like Feishu's custom bots (group_bot.h), the app API like Feishu's
+// (feishu_apps.h), what the other vendors' robots answer (endpoint.h), 404 text/plain elsewhere, and a control API
+// under /__fake/ that the methods here mirror:
 //   POST   /__fake/bots        {vendor, token, secret, keywords, ip_allow, per_second, per_minute, rate_code, max_body}
 //   POST   /__fake/fault       {match: {path, nth}, kind, times, accept, ...} (fault.h) -> {id}
 //   GET    /__fake/faults      what was set, seen and fired; DELETE forgets them
@@ -26,6 +27,7 @@
 
 #include "model/result.h"
 #include "tests/support/fake_im/fault.h"
+#include "tests/support/fake_im/feishu_apps.h"
 #include "tests/support/fake_im/group_bot.h"
 
 namespace outrider::fake_im {
@@ -33,6 +35,7 @@ namespace outrider::fake_im {
 struct FakeImOptions {
   std::uint16_t port = 0;  // 0: a free one
   std::vector<BotSettings> bots;
+  std::vector<AppSettings> apps = {};
   bool any_token = false;                                 // unknown tokens are bots too
   std::function<void(const Delivery&)> on_delivery = {};  // in the server's thread
 };
@@ -56,6 +59,8 @@ class FakeImServer final {
   std::string WebhookUrl(const std::string& token) const;
 
   void SetBot(BotSettings settings);
+  void SetApp(AppSettings settings);
+  void RevokeTokens();
   int AddFault(Fault fault);
   void ClearFaults();
   std::vector<Fault> faults() const;
@@ -69,6 +74,8 @@ class FakeImServer final {
   void ComeBack();
 
   std::vector<Delivery> deliveries() const;
+  std::vector<AppDelivery> app_deliveries() const;
+  std::size_t tokens_asked() const;
   std::vector<SeenRequest> requests() const;
   // False when fewer than `count` deliveries were there at the deadline.
   bool WaitForDeliveries(std::size_t count, std::chrono::milliseconds deadline) const;
