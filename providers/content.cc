@@ -26,6 +26,14 @@ std::unexpected<Unfit> KeywordMissing(std::string_view vendor) {
       "keyword_missing", fmt::format("none of the channel's keywords occurs in it, so {} would refuse it", vendor)});
 }
 
+SendOutcome RecipientMissing() {
+  SendOutcome outcome;
+  outcome.verdict = SendVerdict::kUnreachable;
+  outcome.reason = "recipient_missing";
+  outcome.detail = "neither the request nor the channel names a recipient";
+  return outcome;
+}
+
 SendOutcome RefusedBeforeSending(std::string_view reason, std::string detail) {
   SendOutcome outcome;
   outcome.verdict = SendVerdict::kRefused;

@@ -28,6 +28,8 @@ std::unexpected<Unfit> CantCarry(std::string_view vendor);
 std::unexpected<Unfit> TooLarge(std::string_view vendor, std::string_view what, std::size_t size, std::size_t most,
                                 std::string_view unit);
 
+// Neither the request nor the channel names anybody.
+SendOutcome RecipientMissing();
 SendOutcome RefusedBeforeSending(std::string_view reason, std::string detail);
 
 // The body of the message, of its fallback text as a plain text where that can't be sent, or the refusal.

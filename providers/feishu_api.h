@@ -22,7 +22,10 @@ class FeishuApi final {
   static constexpr SettingInfo kHost{.key = "host", .required = false, .secret = false};
   static constexpr SettingInfo kMaxCardBytes{.key = "max_card_bytes", .required = false, .secret = false};
 
-  // Sentences about these four settings. `host` is open.feishu.cn (the default) or open.larksuite.com; with
+  // Where it goes when the request names nobody; each provider has its own form of it.
+  static constexpr SettingInfo kRecipient{.key = "recipient", .required = false, .secret = false};
+
+  // Sentences about the first four settings. `host` is open.feishu.cn (the default) or open.larksuite.com; with
   // allow_insecure_targets also an address such as http://127.0.0.1:8080.
   static std::vector<std::string> Check(const ChannelSettings& channel);
 

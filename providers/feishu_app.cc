@@ -16,15 +16,12 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::string_view kRecipientKey = "recipient";
 constexpr std::string_view kLookupKey = "lookup_email";
 
-constexpr std::array kSettings = {FeishuApi::kAppId,
-                                  FeishuApi::kAppSecret,
-                                  FeishuApi::kHost,
-                                  FeishuApi::kMaxCardBytes,
-                                  SettingInfo{.key = kRecipientKey, .required = false, .secret = false},
-                                  SettingInfo{.key = kLookupKey, .required = false, .secret = false}};
+constexpr std::array kSettings = {
+    FeishuApi::kAppId,     FeishuApi::kAppSecret,
+    FeishuApi::kHost,      FeishuApi::kMaxCardBytes,
+    FeishuApi::kRecipient, SettingInfo{.key = kLookupKey, .required = false, .secret = false}};
 
 // Whom the API itself can address, by the names of its receive_id_type.
 constexpr std::array<std::string_view, 5> kIdTypes = {"chat_id", "open_id", "union_id", "user_id", "email"};
@@ -91,7 +88,7 @@ std::span<const SettingInfo> FeishuApp::Settings() { return kSettings; }
 
 std::vector<std::string> FeishuApp::Check(const ChannelSettings& channel) {
   std::vector<std::string> faults = FeishuApi::Check(channel);
-  const std::string recipient = channel.Setting(kRecipientKey);
+  const std::string recipient = channel.Setting(FeishuApi::kRecipient.key);
   if (!recipient.empty() && !IsRecipient(ReadRecipient(recipient))) {
     faults.push_back(fmt::format("recipient: must have one of the forms {}", kForms));
   }
@@ -105,7 +102,9 @@ std::unique_ptr<Provider> FeishuApp::Make(const ChannelSettings& channel) {
 }
 
 FeishuApp::FeishuApp(const ChannelSettings& channel)
-    : api_(channel), recipient_(channel.Setting(kRecipientKey)), lookup_email_(channel.Setting(kLookupKey) == "true") {}
+    : api_(channel),
+      recipient_(channel.Setting(FeishuApi::kRecipient.key)),
+      lookup_email_(channel.Setting(kLookupKey) == "true") {}
 
 Need FeishuApp::LookUp(std::string_view kind, const std::string& address, const Secret& token) const {
   const std::string_view list = kind == kPhone ? "mobiles" : "emails";
@@ -119,13 +118,7 @@ Need FeishuApp::LookUp(std::string_view kind, const std::string& address, const 
 
 SendPlan FeishuApp::BuildRequest(const Notification& notification, const SendContext& context) const {
   const std::string& written = notification.recipient.empty() ? recipient_ : notification.recipient;
-  if (written.empty()) {
-    SendOutcome outcome;
-    outcome.verdict = SendVerdict::kUnreachable;
-    outcome.reason = "recipient_missing";
-    outcome.detail = "neither the request nor the channel names a recipient";
-    return outcome;
-  }
+  if (written.empty()) return RecipientMissing();
   const Recipient recipient = ReadRecipient(written);
   if (!IsRecipient(recipient)) {
     return RefusedBeforeSending("recipient_invalid", fmt::format("a recipient has one of the forms {}", kForms));

@@ -126,6 +126,26 @@ inline constexpr std::array kFeishuAppCodes = {
                "the card has a tag that JSON 2.0 doesn't have"},
     AnswerCode{230099, "errcode: 20091", SendVerdict::kRefused, false, false, true, "the card's table is at fault"},
     AnswerCode{230099, "", SendVerdict::kRefused, false, false, true, "the card was refused"},
+    // Batches, by the older API's numbers.
+    AnswerCode{10002, "", SendVerdict::kRefused, false, false, false, "the message couldn't be made"},
+    AnswerCode{10029, "", SendVerdict::kRefused, false, false, false, "a parameter or permission is at fault"},
+    AnswerCode{10030, "", SendVerdict::kRefused, false, false, false, "a parameter or permission is at fault"},
+    AnswerCode{11101, "", SendVerdict::kRefused, false, false, false, "a parameter, permission or content is at fault"},
+    AnswerCode{11201, "", SendVerdict::kRefused, false, false, false, "a parameter, permission or content is at fault"},
+    AnswerCode{11203, "", SendVerdict::kRefused, false, false, false, "a parameter, permission or content is at fault"},
+    AnswerCode{11207, "", SendVerdict::kChannelDown, false, true, false, "the app can't be used in this tenant"},
+    AnswerCode{11213, "", SendVerdict::kRefused, false, false, false, "the chat wasn't found"},
+    AnswerCode{11225, "", SendVerdict::kUnreachable, false, false, false, "the bot isn't visible to the recipient"},
+    AnswerCode{11232, "", SendVerdict::kNotNow, true, false, false, "the app's rate limit"},
+    AnswerCode{11233, "", SendVerdict::kNotNow, false, false, false, "the chat's rate limit"},
+    AnswerCode{11236, "", SendVerdict::kUnreachable, false, false, false, "the recipient has left"},
+    AnswerCode{11237, "", SendVerdict::kUnreachable, false, false, false, "the chat was dissolved"},
+    AnswerCode{11242, "", SendVerdict::kUnreachable, false, true, false, "the chat is banned"},
+    AnswerCode{11247, "", SendVerdict::kNotNow, true, true, false, "the day's quota of batches is used up",
+               std::chrono::hours{1}},
+    AnswerCode{11248, "", SendVerdict::kRefused, false, false, false, "the content was taken for sensitive"},
+    AnswerCode{11311, "", SendVerdict::kRefused, false, false, true, "the card's template is at fault"},
+    AnswerCode{11312, "", SendVerdict::kRefused, false, true, false, "the vendor's audit refused the message"},
 };
 
 }  // namespace outrider::providers

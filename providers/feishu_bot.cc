@@ -52,15 +52,6 @@ std::vector<std::string> UrlFaults(const std::string& url, bool insecure) {
   return reading.faults;
 }
 
-std::optional<Json> BodyOf(const Message& message) {
-  const auto content = FeishuContentOf(message);
-  if (!content) return std::nullopt;
-  Json json = Json::parse(content->json);
-  if (content->type == "interactive") return Json{{"msg_type", content->type}, {"card", std::move(json)}};
-  if (content->type == "post") json = Json{{"post", std::move(json)}};
-  return Json{{"msg_type", content->type}, {"content", std::move(json)}};
-}
-
 constexpr std::array<std::string_view, 2> kCodeKeys = {"code", "StatusCode"};
 constexpr std::array<std::string_view, 2> kMessageKeys = {"msg", "StatusMessage"};
 constexpr AnswerRules kAnswers{
@@ -92,14 +83,15 @@ FeishuBot::FeishuBot(Secret webhook_url, Secret secret)
 
 SendPlan FeishuBot::BuildRequest(const Notification& notification, const SendContext& context) const {
   const auto render = [&](const Message& message) -> Rendering {
-    std::optional<Json> json = BodyOf(message);
-    if (!json) return CantCarry("a Feishu bot");
+    const auto object = FeishuObjectBody(message);
+    if (!object) return CantCarry("a Feishu bot");
+    Json json = Json::parse(*object);
     if (!secret_.empty()) {
       const std::string timestamp = UnixSeconds(context.now);
-      (*json)["timestamp"] = timestamp;
-      (*json)["sign"] = FeishuBotSign(secret_.Reveal(), timestamp);
+      json["timestamp"] = timestamp;
+      json["sign"] = FeishuBotSign(secret_.Reveal(), timestamp);
     }
-    std::string body = json->dump(-1, ' ', false, Json::error_handler_t::replace);
+    std::string body = json.dump(-1, ' ', false, Json::error_handler_t::replace);
     if (body.size() > kMaxBodyBytes) return TooLarge("a Feishu bot", "request", body.size(), kMaxBodyBytes, "bytes");
     return body;
   };

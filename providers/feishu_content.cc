@@ -57,4 +57,13 @@ std::optional<FeishuContent> FeishuContentOf(const Message& message) {
   return std::nullopt;
 }
 
+std::optional<std::string> FeishuObjectBody(const Message& message) {
+  const auto content = FeishuContentOf(message);
+  if (!content) return std::nullopt;
+  Json json = Json::parse(content->json);
+  if (content->type == "interactive") return Dump({{"msg_type", content->type}, {"card", std::move(json)}});
+  if (content->type == "post") json = Json{{"post", std::move(json)}};
+  return Dump({{"msg_type", content->type}, {"content", std::move(json)}});
+}
+
 }  // namespace outrider::providers

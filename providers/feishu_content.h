@@ -19,5 +19,7 @@ struct FeishuContent {
 
 // Nothing for what they can't show: HTML, an empty text, a card that isn't a JSON object.
 std::optional<FeishuContent> FeishuContentOf(const Message& message);
+// The same as webhooks and batches take it: {"msg_type", "content"} with an object, or {"msg_type", "card"}.
+std::optional<std::string> FeishuObjectBody(const Message& message);
 
 }  // namespace outrider::providers

@@ -4,6 +4,7 @@
 
 #include "providers/dingtalk_robot.h"
 #include "providers/feishu_app.h"
+#include "providers/feishu_batch.h"
 #include "providers/feishu_bot.h"
 #include "providers/feishu_flow.h"
 #include "providers/mock.h"
@@ -24,6 +25,15 @@ std::span<const ProviderInfo> AllProviders() {
                    .default_on_uncertain = OnUncertain::kHold,
                    .check = &FeishuApp::Check,
                    .make = &FeishuApp::Make},
+      ProviderInfo{.name = FeishuBatch::kName,
+                   .settings = FeishuBatch::Settings(),
+                   .default_rate = {.per_second = 50, .per_minute = 1000},
+                   .address_setting = "app_id",
+                   .avoids_full_hours = false,
+                   .has_send_key = false,
+                   .default_on_uncertain = OnUncertain::kRetry,
+                   .check = &FeishuBatch::Check,
+                   .make = &FeishuBatch::Make},
       ProviderInfo{.name = FeishuBot::kName,
                    .settings = FeishuBot::Settings(),
                    .default_rate = {.per_second = 5, .per_minute = 100},

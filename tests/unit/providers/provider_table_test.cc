@@ -16,8 +16,8 @@ TEST(ProviderTableTest, EveryProviderHasANameOfItsOwnThatSuitsALabel) {
     EXPECT_LE(info.name.size(), 32u) << "the record's column";
     EXPECT_EQ(FindProvider(info.name), &info);
   }
-  EXPECT_EQ(names, (std::set<std::string>{"feishu_app", "feishu_bot", "feishu_flow", "dingtalk_robot", "wecom_robot",
-                                          "slack_webhook", "mock"}));
+  EXPECT_EQ(names, (std::set<std::string>{"feishu_app", "feishu_batch", "feishu_bot", "feishu_flow", "dingtalk_robot",
+                                          "wecom_robot", "slack_webhook", "mock"}));
 }
 
 TEST(ProviderTableTest, AnUnknownNameIsNothing) {
