@@ -14,6 +14,7 @@
 #include "model/text.h"
 #include "model/time.h"
 #include "providers/provider_table.h"
+#include "providers/smartflow_profile.h"
 
 namespace outrider::app {
 namespace {
@@ -156,6 +157,17 @@ void ReadRateGroup(ConfigSection& section, providers::ChannelSettings& channel, 
                                           Suggest(channel.rate_group, names)));
 }
 
+// What a profile says holds where the channel says nothing else.
+void ReadProfile(ConfigSection& section, providers::ChannelSettings& channel) {
+  std::string profile;
+  section.Text("profile", profile);
+  if (profile == "smartflow") {
+    providers::ApplySmartFlowProfile(channel);
+  } else if (!profile.empty()) {
+    section.Fault("profile", fmt::format("may be smartflow, not \"{}\"", profile));
+  }
+}
+
 void ReadChannel(const std::string& code, ConfigSection section, const RateGroups& groups, std::set<std::string>& used,
                  Config& config) {
   providers::ChannelSettings channel;
@@ -165,6 +177,7 @@ void ReadChannel(const std::string& code, ConfigSection section, const RateGroup
   if (!IsCode(code)) {
     section.FaultHere(fmt::format("a channel's code is 1 to {} of the characters A-Z a-z 0-9 . _ -", kMaxChannel));
   }
+  ReadProfile(section, channel);
   const providers::ProviderInfo* provider = ReadProvider(section, channel);
   section.Bool("enabled", channel.enabled);
   if (provider != nullptr) {

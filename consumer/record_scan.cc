@@ -208,7 +208,8 @@ std::optional<Change> RecordScan::EndOrMove(Candidate& candidate, const PausedNa
     return change;
   }
   if (!candidate.channel->enabled) {
-    candidate.known = Outcome(SendVerdict::kUnreachable, "channel_disabled", "the channel is switched off");
+    candidate.known =
+        Outcome(SendVerdict::kUnreachable, candidate.channel->disabled_reason, "the channel is switched off");
     return std::nullopt;
   }
   if (candidate.probe && record.held_for && *record.held_for >= options_.max_age) {

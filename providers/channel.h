@@ -41,7 +41,8 @@ struct ChannelSettings {
   std::string code;
   std::string provider;  // a name of the table (providers/provider_table.h)
   bool enabled = true;
-  std::map<std::string, Secret> settings;  // the provider's own keys, as its ProviderInfo lists them
+  std::string disabled_reason = "channel_disabled";  // of records that are skipped because it isn't enabled
+  std::map<std::string, Secret> settings;            // the provider's own keys, as its ProviderInfo lists them
   RateLimit rate;
   std::string rate_group;      // channels with the same one share a limit beside their own; empty: none
   RateLimit group_rate;        // of the group

@@ -55,6 +55,23 @@ TEST_F(ConfigChannelsTest, EverySettingOfAChannelIsTaken) {
   EXPECT_THAT(channel.reopen, ElementsAre(DeliveryStatus::kDead, DeliveryStatus::kSkipped));
 }
 
+TEST_F(ConfigChannelsTest, AProfileHoldsWhereTheChannelSaysNothingElse) {
+  const ConfigReading plain = files_.ReadMore(
+      "retry: {max_attempts: 9, schedule: [1s]}\nchannels: {ops: {provider: mock, profile: smartflow}}\n");
+  EXPECT_THAT(plain.faults, IsEmpty());
+  EXPECT_EQ(plain.config.channels[0].retry, (RetryPolicy{.max_attempts = 5,
+                                                         .base = std::chrono::minutes{5},
+                                                         .max = std::chrono::minutes{30},
+                                                         .jitter = 0,
+                                                         .schedule = {}}));
+  EXPECT_EQ(plain.config.channels[0].disabled_reason, "recipient_missing");
+  const ConfigReading own = Channel("provider: mock, profile: smartflow, retry: {base: 30s}");
+  EXPECT_EQ(own.config.channels[0].retry.base, milliseconds{30'000});
+  EXPECT_EQ(own.config.channels[0].retry.jitter, 0);
+  EXPECT_EQ(Channel("provider: mock").config.channels[0].disabled_reason, "channel_disabled");
+  EXPECT_THAT(Channel("provider: mock, profile: smartflo").faults, ElementsAre(HasSubstr("may be smartflow")));
+}
+
 TEST_F(ConfigChannelsTest, LimitsOfRecipientsGroupsAndTenantsAreTaken) {
   const ConfigReading reading = files_.ReadMore(
       "rate_groups: {app: {per_second: 50, per_minute: 1000}}\n"
