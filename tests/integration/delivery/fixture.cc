@@ -153,6 +153,7 @@ bool DeliveryTest::TurnUntil(Delivery& delivery, std::int64_t id, std::string_vi
   return testing::WaitUntil([&] {
     MakeDue(id);
     Turn(delivery);
+    clock_.Advance(std::chrono::milliseconds{20});
     return Column(id, "status") == status;
   });
 }

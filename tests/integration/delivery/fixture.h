@@ -89,7 +89,8 @@ class DeliveryTest : public ::testing::Test {
 
   // One look, as after new records came. It must succeed.
   Delivery::Round Turn(Delivery& delivery);
-  // Looks until the record has that status; false at the end of the patience. Failed records are made due at once.
+  // Looks, while the time goes on, until the record has that status; false at the end of the patience. Failed records
+  // are made due at once.
   bool TurnUntil(Delivery& delivery, std::int64_t id, std::string_view status);
   bool WaitForStatus(std::int64_t id, std::string_view status);
   bool WaitForCount(std::string_view sql, std::int64_t count);
