@@ -20,8 +20,8 @@
 namespace outrider {
 
 struct DeliveryLabels {
-  std::vector<std::string> providers = {"feishu_app",     "feishu_batch", "feishu_bot",    "feishu_flow",
-                                        "dingtalk_robot", "wecom_robot",  "slack_webhook", "mock"};
+  std::vector<std::string> providers = {"feishu_app", "feishu_batch", "feishu_bot",    "feishu_flow", "dingtalk_robot",
+                                        "wecom_app",  "wecom_robot",  "slack_webhook", "mock"};
   std::vector<std::string> reasons;  // the providers' own, beside those of the status table
 };
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "model/digest.h"
+#include "providers/access_token.h"
 #include "providers/feishu_app_codes.h"
 #include "providers/redact.h"
 #include "providers/webhook_address.h"
@@ -18,8 +19,6 @@ namespace outrider::providers {
 namespace {
 
 using Json = nlohmann::json;
-using std::chrono::minutes;
-using std::chrono::seconds;
 
 constexpr std::string_view kVendor = "a Feishu app";
 constexpr std::string_view kDefaultHost = "open.feishu.cn";
@@ -28,11 +27,6 @@ constexpr std::string_view kTokenPath = "/open-apis/auth/v3/tenant_access_token/
 // The smaller reading of the vendor's KB is safe with both. Larger cards were seen to pass, so that one is a setting.
 constexpr std::size_t kMaxTextBytes = 150'000;
 constexpr std::size_t kMaxCardBytesByDefault = 30'000;
-// The vendor's clock may be ahead, and a request takes its time.
-constexpr seconds kTokenMargin = minutes{3};
-// Within its last half hour the vendor gives a new token, and the old one stays good.
-constexpr seconds kRenewBefore = minutes{20};
-constexpr seconds kLongestTokenLife = std::chrono::hours{24};
 
 constexpr std::array<std::string_view, 1> kCodeKeys = {"code"};
 constexpr std::array<std::string_view, 1> kMessageKeys = {"msg"};
@@ -99,36 +93,12 @@ std::variant<Secret, Need> FeishuApi::Token(const SendContext& context) const {
   need.request.url = Secret(fmt::format("{}{}", base_, kTokenPath));
   need.request.headers = {{"Content-Type", "application/json; charset=utf-8"}};
   need.request.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
-  need.read = [self = *this](const http::HttpResponse& response) { return self.ReadToken(response); };
+  need.read = [self = *this](const http::HttpResponse& response) {
+    return ReadAccessToken(self.Read(response), response, "tenant_access_token", "expire");
+  };
   need.is_token = true;
   need.counts = false;
   return need;
-}
-
-SupplyReading FeishuApi::ReadToken(const http::HttpResponse& response) const {
-  SendOutcome outcome = Read(response);
-  outcome.stale_token = false;
-  if (outcome.verdict == SendVerdict::kAccepted) {
-    const auto fields = ReadAnswerFields(response.body);
-    const std::string token = fields ? TextField(*fields, "tenant_access_token") : std::string();
-    const std::int64_t expire = fields ? IntegerField(*fields, "expire").value_or(0) : 0;
-    if (IsPrintable(token) && expire > 0) {
-      const seconds life =
-          std::min(seconds{std::min<std::int64_t>(expire, kLongestTokenLife.count())}, kLongestTokenLife);
-      Supply supply;
-      supply.value = Secret(token);
-      supply.life = std::max(life - kTokenMargin, life / 2);
-      supply.fresh = std::max(supply.life - kRenewBefore, supply.life / 2);
-      return supply;
-    }
-    outcome.verdict = SendVerdict::kNotNow;
-    outcome.reason = "unreadable_answer";
-    outcome.detail = "the answer says that there is a token, and has none";
-  }
-  outcome.answer.clear();  // whatever it is, it isn't an answer to the message
-  // Nothing of it is any message's fault.
-  if (outcome.verdict == SendVerdict::kRefused) outcome.verdict = SendVerdict::kChannelDown;
-  return outcome;
 }
 
 http::HttpRequest FeishuApi::Post(std::string_view path, const Secret& token, std::string json) const {

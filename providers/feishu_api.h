@@ -46,8 +46,6 @@ class FeishuApi final {
   Rendering Fit(std::string_view type, std::string body) const;
 
  private:
-  SupplyReading ReadToken(const http::HttpResponse& response) const;
-
   std::string base_;
   std::string app_id_;
   Secret app_secret_;

@@ -9,6 +9,7 @@
 #include "providers/feishu_flow.h"
 #include "providers/mock.h"
 #include "providers/slack_webhook.h"
+#include "providers/wecom_app.h"
 #include "providers/wecom_robot.h"
 
 namespace outrider::providers {
@@ -60,6 +61,15 @@ std::span<const ProviderInfo> AllProviders() {
                    .trusts_send_key = &DingtalkRobot::TrustsSendKey,
                    .check = &DingtalkRobot::Check,
                    .make = &DingtalkRobot::Make},
+      ProviderInfo{.name = WecomApp::kName,
+                   .settings = WecomApp::Settings(),
+                   .default_rate = {},
+                   // What is more is dropped without a word.
+                   .default_recipient_rate = {.per_second = 0, .per_minute = 30},
+                   .address_setting = "corp_secret",
+                   .avoids_full_hours = true,
+                   .check = &WecomApp::Check,
+                   .make = &WecomApp::Make},
       ProviderInfo{.name = WecomRobot::kName,
                    .settings = WecomRobot::Settings(),
                    .default_rate = {.per_second = 0, .per_minute = 20},

@@ -17,7 +17,7 @@ TEST(ProviderTableTest, EveryProviderHasANameOfItsOwnThatSuitsALabel) {
     EXPECT_EQ(FindProvider(info.name), &info);
   }
   EXPECT_EQ(names, (std::set<std::string>{"feishu_app", "feishu_batch", "feishu_bot", "feishu_flow", "dingtalk_robot",
-                                          "wecom_robot", "slack_webhook", "mock"}));
+                                          "wecom_app", "wecom_robot", "slack_webhook", "mock"}));
 }
 
 TEST(ProviderTableTest, AnUnknownNameIsNothing) {
