@@ -45,7 +45,8 @@ constexpr std::string_view kRecordPlaceholders =
 constexpr std::string_view kReopen =
     "UPDATE notification_records SET status = 'pending', reason = NULL, version = version + 1, attempts_spent = 0, "
     "counted_in_quota = FALSE, "
-    "send_key = NULL, send_key_first_used_at = NULL, uncertain = FALSE, lease_owner = NULL, provider = NULL, "
+    "send_key = NULL, send_key_first_used_at = NULL, form_no = 0, uncertain = FALSE, lease_owner = NULL, provider = "
+    "NULL, "
     "last_error = NULL, provider_message_id = NULL, provider_log_id = NULL, sent_at = NULL, updated_at = NOW(6), "
     "event_id = ?, content_hash = ?, shard = ?, due_at = ?, parked_by = ?, held_since = ?, priority = ?, "
     "ordering_hash = ?, max_attempts = ?, expires_at = ?, private = ?, recipient = ?, request = ?, sealed_by = ?, "

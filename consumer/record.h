@@ -50,7 +50,9 @@ struct Record {
   bool counted_in_quota = false;
   int attempt_no = 0;
   int attempts_spent = 0;
-  int max_attempts = 0;  // the request's own; 0: the channel's
+  int form_no = 0;           // of the message (providers/message_forms.h)
+  bool has_simpler = false;  // a form after that one
+  int max_attempts = 0;      // the request's own; 0: the channel's
   std::string reason, parked_by, lease_owner, send_key;
   std::string sealed_by;  // the key that `request` is sealed under; empty: it stands in clear
   std::optional<std::chrono::microseconds> send_key_age;
@@ -91,6 +93,7 @@ struct Change {
   bool give_attempt_back = false;
   bool attempts_anew = false;  // none is spent
   bool new_send_key = false;   // the one that was used is forgotten
+  bool simpler_form = false;   // the next one is sent
   bool uncertain = false;
   enum class Held { kNo, kYes, kAsBefore } held = Held::kAsBefore;  // yes: since its first time
   bool writes_answer = false;                                       // the four below; else they stay

@@ -12,6 +12,7 @@
 #include "model/digest.h"
 #include "model/request.h"
 #include "platform/failpoint/failpoint.h"
+#include "providers/message_forms.h"
 #include "providers/provider_table.h"
 
 namespace outrider::consumer {
@@ -253,7 +254,10 @@ std::optional<Change> RecordScan::EndOrMove(Candidate& candidate, const PausedNa
   notification.channel = record.channel;
   notification.dedupe_key = record.dedupe_key;
   notification.recipient = std::move(request.recipient);
-  notification.message = std::move(*request.message);
+  std::vector<Message> forms = providers::FormsOf(*request.message, request.fallback_text);
+  const auto form = std::min(static_cast<std::size_t>(record.form_no), forms.size() - 1);
+  record.has_simpler = form + 1 < forms.size();
+  notification.message = std::move(forms[form]);
   notification.fallback_text = std::move(request.fallback_text);
   notification.attachments = std::move(request.attachments);
   notification.metadata = std::move(request.metadata);

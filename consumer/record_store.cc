@@ -23,7 +23,7 @@ constexpr std::string_view kColumns =
     "r.attempt_no, r.attempts_spent, r.max_attempts, r.parked_by, r.lease_owner, r.send_key, "
     "TIMESTAMPDIFF(MICROSECOND, r.send_key_first_used_at, NOW(6)), TIMESTAMPDIFF(MICROSECOND, r.held_since, NOW(6)), "
     "TIMESTAMPDIFF(MICROSECOND, NOW(6), r.expires_at), TIMESTAMPDIFF(MICROSECOND, r.updated_at, NOW(6)), "
-    "r.committed_at, NOW(6), r.reason, r.sealed_by, r.counted_in_quota";
+    "r.committed_at, NOW(6), r.reason, r.sealed_by, r.counted_in_quota, r.form_no";
 
 // One part of FindDue. records_by_due alone (shard, channel, priority, due_at), in its order; finished and parked
 // records have no due_at and stand outside the range. {0}: the query's index.
@@ -74,7 +74,7 @@ constexpr std::string_view kWrite =
     "'$[11]', "
     "provider VARCHAR(32) CHARACTER SET utf8mb4 PATH '$[12]', message_id VARCHAR(128) CHARACTER SET utf8mb4 PATH "
     "'$[13]', log_id VARCHAR(128) CHARACTER SET utf8mb4 PATH '$[14]', claim VARCHAR(64) CHARACTER "
-    "SET utf8mb4 PATH '$[15]', spent_anew INT PATH '$[16]', key_anew INT PATH '$[17]')) AS k "
+    "SET utf8mb4 PATH '$[15]', spent_anew INT PATH '$[16]', key_anew INT PATH '$[17]', simpler INT PATH '$[18]')) AS k "
     "STRAIGHT_JOIN notification_records AS r FORCE INDEX (PRIMARY) ON r.id = k.id "
     "SET r.status = k.to_status, r.reason = NULLIF(k.reason, ''), r.version = r.version + 1, "
     "r.due_at = CASE WHEN k.due_us >= 0 THEN NOW(6) + INTERVAL LEAST(k.due_us, TIMESTAMPDIFF(MICROSECOND, NOW(6), "
@@ -82,6 +82,7 @@ constexpr std::string_view kWrite =
     "r.parked_by = NULLIF(k.parked_by, ''), r.lease_owner = NULL, "
     "r.attempts_spent = IF(k.spent_anew = 1, 0, r.attempts_spent - k.given_back), "
     "r.counted_in_quota = IF(k.spent_anew = 1, FALSE, r.counted_in_quota), "
+    "r.form_no = IF(k.spent_anew = 1, 0, r.form_no + k.simpler), "
     "r.send_key = IF(k.key_anew = 1, NULL, r.send_key), "
     "r.send_key_first_used_at = IF(k.key_anew = 1, NULL, r.send_key_first_used_at), "
     "r.uncertain = k.uncertain, "
@@ -176,7 +177,8 @@ Record Read(mysql::Row& row) {
   record.reason = row.TextOr(22, "");
   record.sealed_by = row.TextOr(23, "");
   record.counted_in_quota = row.Bool(24);
-  if (row.size() > 25 && !row.IsNull(25)) record.request = row.TakeText(25);
+  record.form_no = static_cast<int>(row.Int(25));
+  if (row.size() > 26 && !row.IsNull(26)) record.request = row.TakeText(26);
   return record;
 }
 
@@ -291,7 +293,8 @@ Result<std::size_t> RecordStore::Write(mysql::MysqlConnection& connection, std::
                        Cut(change.parked_by, 64), change.give_attempt_back ? 1 : 0, change.uncertain ? 1 : 0,
                        static_cast<int>(change.held), change.writes_answer ? 1 : 0, Cut(change.last_error, 2000),
                        Cut(change.provider, 32), Cut(change.provider_message_id, 128), Cut(change.provider_log_id, 128),
-                       Cut(change.claim, 64), change.attempts_anew ? 1 : 0, change.new_send_key ? 1 : 0});
+                       Cut(change.claim, 64), change.attempts_anew ? 1 : 0, change.new_send_key ? 1 : 0,
+                       change.simpler_form ? 1 : 0});
     if (change.ends() && change.is_private) forgotten.push_back(change.id);
     if (!change.attempt) continue;
     const AttemptRow& row = *change.attempt;

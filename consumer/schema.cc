@@ -35,6 +35,7 @@ const std::vector<mysql::NeededTable>& NeededTables() {
         "uncertain",
         "send_key",
         "send_key_first_used_at",
+        "form_no",
         "held_since",
         "expires_at",
         "private",

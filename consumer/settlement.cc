@@ -98,6 +98,16 @@ AttemptRow RowOf(const Record& record, const SendOutcome& outcome) {
   return row;
 }
 
+// The message's form was refused, not the message: its next one is another content, sent at once and for nothing.
+Change Simplified(const Record& record) {
+  Change change = MakeChange(record, DeliveryEvent::kNotNow, kRecordSettled);
+  change.due_in = milliseconds{0};
+  change.give_attempt_back = true;
+  change.new_send_key = true;
+  change.simpler_form = true;
+  return change;
+}
+
 Change Choose(const Record& record, const SendOutcome& outcome, const SettleRules& rules, milliseconds hold,
               double random) {
   if (NeverLeft(outcome)) {
@@ -115,6 +125,8 @@ Change Choose(const Record& record, const SendOutcome& outcome, const SettleRule
       return change;
     }
     case SendVerdict::kRefused:
+      // Under a new key, so never while an earlier request may have been taken.
+      if (outcome.downgrade && record.has_simpler && !record.uncertain) return Simplified(record);
       return MakeChange(record, DeliveryEvent::kRefused, kRecordSettled);
     case SendVerdict::kUnreachable:
       return MakeChange(record, DeliveryEvent::kUnreachable, kRecordSettled);

@@ -51,6 +51,41 @@ TEST(SettlementTest, TheBackOffGrowsWithTheAttemptsThatWereSpentNotWithTheClaims
   EXPECT_EQ(SettleNow(Sending(3), Outcome(SendVerdict::kNotNow)).to, DeliveryStatus::kDead);
 }
 
+SendOutcome FormRefused() {
+  SendOutcome outcome = Outcome(SendVerdict::kRefused, "feishu_230099");
+  outcome.downgrade = true;
+  return outcome;
+}
+
+TEST(SettlementTest, ARefusedFormIsFollowedByASimplerOneAtOnceUnderANewKeyAndForNothing) {
+  Record record = Sending(3);
+  record.has_simpler = true;
+  const Change change = SettleNow(record, FormRefused());
+  EXPECT_EQ(change.to, DeliveryStatus::kFailed);
+  EXPECT_EQ(change.due_in, milliseconds{0});
+  EXPECT_TRUE(change.give_attempt_back);
+  EXPECT_TRUE(change.new_send_key);
+  EXPECT_TRUE(change.simpler_form);
+  EXPECT_EQ(change.reason, "feishu_230099");
+  EXPECT_TRUE(change.attempt.has_value());
+}
+
+TEST(SettlementTest, WithoutASimplerFormARefusedOneIsTheEnd) {
+  EXPECT_EQ(SettleNow(Sending(1), FormRefused()).to, DeliveryStatus::kDead);
+  Record record = Sending(1);
+  record.has_simpler = true;
+  EXPECT_EQ(SettleNow(record, Outcome(SendVerdict::kRefused)).to, DeliveryStatus::kDead) << "the message is refused";
+}
+
+TEST(SettlementTest, WhatMayHaveArrivedIsntSentInASimplerFormUnderANewKey) {
+  Record record = Sending(1);
+  record.has_simpler = true;
+  record.uncertain = true;
+  const Change change = SettleNow(record, FormRefused());
+  EXPECT_EQ(change.to, DeliveryStatus::kDead);
+  EXPECT_FALSE(change.new_send_key);
+}
+
 TEST(SettlementTest, TheRequestsOwnNumberOfAttemptsGoesBeforeTheChannels) {
   Record record = Sending(3);
   record.max_attempts = 4;
