@@ -163,7 +163,8 @@ SendOutcome FeishuFlow::ReadResponse(const http::HttpResponse& response) const {
     outcome.detail = fmt::format("HTTP {}: {}", response.status, has_words ? said->get<std::string>() : "no words");
   }
   if (outcome.verdict != SendVerdict::kAccepted) outcome.retry_after = ReadRetryAfter(response.headers);
-  const std::array<std::string_view, 2> secrets = {webhook_url_.Reveal(), bearer_token_.Reveal()};
+  const std::string_view url = webhook_url_.Reveal();
+  const std::array<std::string_view, 3> secrets = {url, url.substr(url.rfind('/') + 1), bearer_token_.Reveal()};
   outcome.detail = Redact(outcome.detail, kMaxDetailCharacters, secrets);
   outcome.answer = Redact(response.body, kMaxAnswerCharacters, secrets);
   return outcome;

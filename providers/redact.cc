@@ -170,11 +170,13 @@ std::optional<Match> MatchNamedSecret(std::string_view rest, std::size_t covered
     // A scheme and its credentials, up to the end of the line.
     while (end < rest.size() && rest[end] != '\n' && rest[end] != '\r') ++end;
   } else {
-    const bool is_list = name.ends_with("signature");  // "v1,<signature>", several of them
-    while (end < rest.size() && rest[end] != '&' && rest[end] != '#' && rest[end] != '\\' &&
-           (!EndsUrl(rest[end]) || (is_list && rest[end] == ','))) {
-      ++end;
-    }
+    const bool is_list = name.ends_with("signature");  // "v1,<signature> v1,<signature>"
+    const auto ends = [&](std::size_t i) {
+      const char c = rest[i];
+      if (is_list && (c == ',' || (c == ' ' && rest.substr(i).starts_with(" v1")))) return false;
+      return c == '&' || c == '#' || c == '\\' || EndsUrl(c);
+    };
+    while (end < rest.size() && !ends(end)) ++end;
   }
   if (end == at) return std::nullopt;
   return Match{end, at};
