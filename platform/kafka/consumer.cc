@@ -23,11 +23,11 @@ constexpr milliseconds kClosePatience{3'000};
 constexpr milliseconds kLookAgain{1'000};
 constexpr milliseconds kLookPatience{500};
 
-// What a user may change. What is fetched ahead is bounded in bytes; a member that dies is replaced after ten seconds;
-// a topic or partition that is new is seen after as long.
+// What a user may change. What is fetched ahead is bounded in bytes; a member that dies is replaced after six seconds,
+// which is as soon as a broker allows by default; a topic or partition that is new is seen after ten.
 const Settings kDefaults = {
-    {"client.id", "outrider-consumer"},      {"session.timeout.ms", "10000"},
-    {"heartbeat.interval.ms", "3000"},       {"queued.min.messages", "10000"},
+    {"client.id", "outrider-consumer"},      {"session.timeout.ms", "6000"},
+    {"heartbeat.interval.ms", "1500"},       {"queued.min.messages", "10000"},
     {"queued.max.messages.kbytes", "16384"}, {"topic.metadata.refresh.interval.ms", "10000"},
     {"reconnect.backoff.max.ms", "1000"},
 };
