@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "consumer/alike_rows.h"
 #include "model/text.h"
 
 namespace outrider::consumer {
@@ -204,6 +205,32 @@ std::string ClaimList(std::span<const RecordStore::ClaimKey> keys) {
   return Dump(list);
 }
 
+std::string RecordList(std::span<const Change* const> changes) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Change* change : changes) {
+    list.push_back({change->id, change->version, ToString(change->from), ToString(change->to), Cut(change->reason, 64),
+                    change->due_in ? std::max<std::int64_t>(change->due_in->count(), 0) : -1,
+                    Cut(change->parked_by, 64), change->give_attempt_back ? 1 : 0, change->uncertain ? 1 : 0,
+                    static_cast<int>(change->held), change->writes_answer ? 1 : 0, Cut(change->last_error, 2000),
+                    Cut(change->provider, 32), Cut(change->provider_message_id, 128), Cut(change->provider_log_id, 128),
+                    Cut(change->claim, 64), change->attempts_anew ? 1 : 0, change->new_send_key ? 1 : 0,
+                    change->simpler_form ? 1 : 0});
+  }
+  return Dump(list);
+}
+
+std::string AttemptList(std::span<const Change* const> changes) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Change* change : changes) {
+    const AttemptRow& row = *change->attempt;
+    list.push_back({change->id, row.attempt_no, row.started_ago.count(), row.duration.count(), Cut(row.worker, 128),
+                    Cut(row.provider, 32), Cut(row.verdict, 16), Cut(row.reason, 64), row.http_status,
+                    Cut(row.provider_code, 64), Cut(row.provider_log_id, 128), Cut(row.detail, 2000),
+                    Cut(row.answer, 4000)});
+  }
+  return Dump(list);
+}
+
 // Parts in a UNION ALL, as many as a power of two, so that few texts are ever prepared.
 std::string Union(std::string_view part, std::size_t count) {
   std::string sql;
@@ -284,40 +311,40 @@ Result<std::vector<std::int64_t>> RecordStore::FindClaimed(mysql::MysqlConnectio
 }
 
 Result<std::size_t> RecordStore::Write(mysql::MysqlConnection& connection, std::span<const Change> changes) const {
-  nlohmann::json records = nlohmann::json::array();
-  nlohmann::json attempts = nlohmann::json::array();
-  std::vector<std::int64_t> forgotten;
-  for (const Change& change : changes) {
-    records.push_back({change.id, change.version, ToString(change.from), ToString(change.to), Cut(change.reason, 64),
-                       change.due_in ? std::max<std::int64_t>(change.due_in->count(), 0) : -1,
-                       Cut(change.parked_by, 64), change.give_attempt_back ? 1 : 0, change.uncertain ? 1 : 0,
-                       static_cast<int>(change.held), change.writes_answer ? 1 : 0, Cut(change.last_error, 2000),
-                       Cut(change.provider, 32), Cut(change.provider_message_id, 128), Cut(change.provider_log_id, 128),
-                       Cut(change.claim, 64), change.attempts_anew ? 1 : 0, change.new_send_key ? 1 : 0,
-                       change.simpler_form ? 1 : 0});
-    if (change.ends() && change.is_private) forgotten.push_back(change.id);
-    if (!change.attempt) continue;
-    const AttemptRow& row = *change.attempt;
-    attempts.push_back({change.id, row.attempt_no, row.started_ago.count(), row.duration.count(), Cut(row.worker, 128),
-                        Cut(row.provider, 32), Cut(row.verdict, 16), Cut(row.reason, 64), row.http_status,
-                        Cut(row.provider_code, 64), Cut(row.provider_log_id, 128), Cut(row.detail, 2000),
-                        Cut(row.answer, 4000)});
+  std::size_t changed = 0;
+  const AlikeChanges groups = GroupSent(changes);
+  for (const auto& group : groups.sent) {
+    auto sent = WriteSent(connection, group);
+    if (!sent) return sent;
+    changed += *sent;
   }
-  const std::string list = Dump(records);
-  auto written = connection.Execute(kWrite, {std::string_view(list)});
-  if (!written) return std::unexpected(written.error());
-  if (written->affected != changes.size()) return static_cast<std::size_t>(written->affected);
-  if (!attempts.empty()) {
-    const std::string rows = Dump(attempts);
+  if (!groups.others.empty()) {
+    const std::string list = RecordList(groups.others);
+    auto written = connection.Execute(kWrite, {std::string_view(list)});
+    if (!written) return std::unexpected(written.error());
+    changed += static_cast<std::size_t>(written->affected);
+  }
+  if (changed != changes.size()) return changed;
+
+  const AlikeAttempts attempts = GroupAttempts(changes);
+  for (const auto& group : attempts.alike) {
+    if (auto inserted = WriteAttempts(connection, group); !inserted) return std::unexpected(inserted.error());
+  }
+  if (!attempts.others.empty()) {
+    const std::string rows = AttemptList(attempts.others);
     auto inserted = connection.Execute(kWriteAttempts, {std::string_view(rows)});
     if (!inserted) return std::unexpected(inserted.error());
+  }
+  std::vector<std::int64_t> forgotten;
+  for (const Change& change : changes) {
+    if (change.ends() && change.is_private) forgotten.push_back(change.id);
   }
   if (!forgotten.empty()) {
     const std::string ids = IdList(forgotten);
     auto wiped = connection.Execute(kForget, {std::string_view(ids)});
     if (!wiped) return std::unexpected(wiped.error());
   }
-  return changes.size();
+  return changed;
 }
 
 Result<std::vector<RecordStore::Standing>> RecordStore::Compare(mysql::MysqlConnection& connection,

@@ -119,6 +119,53 @@ TEST_F(StoreTest, ReadingClaimingAndWritingGoByThePrimaryKey) {
             400);
 }
 
+TEST_F(StoreTest, ManySentAtOnceAreWrittenAsEachAloneIs) {
+  std::vector<RecordStore::ClaimKey> keys;
+  std::vector<Change> changes;
+  const auto records = store_.ReadDue(*db_, ids_);
+  for (Record record : *records) {
+    keys.push_back({record.id, record.version, ""});
+    record.status = DeliveryStatus::kSending;
+    ++record.version;
+    const bool last = record.id == ids_.back();
+    Change& change = changes.emplace_back(
+        MakeChange(record, last ? DeliveryEvent::kRefused : DeliveryEvent::kAccepted, kRecordSettled));
+    change.held = Change::Held::kNo;
+    change.writes_answer = true;
+    change.provider = "feishu_bot";
+    change.reason = last ? "invalid" : "";
+    change.provider_log_id = fmt::format("log{}", record.id);
+    change.provider_message_id = record.id == ids_[3] ? "message" : "";
+    AttemptRow row;
+    row.attempt_no = 1;
+    row.started_ago = row.duration = std::chrono::seconds{1};
+    row.worker = "worker";
+    row.provider = "feishu_bot";
+    row.verdict = last ? "refused" : "accepted";
+    row.answer = record.id == ids_[4] ? "not UTF-8: \xff" : "fine";
+    row.provider_log_id = change.provider_log_id;
+    change.attempt = row;
+  }
+  ASSERT_EQ(*store_.Claim(*db_, keys, "token", std::chrono::seconds{60}), 10u);
+  EXPECT_EQ(*store_.Write(*db_, changes), 10u);
+  EXPECT_EQ(Count("SELECT COUNT(*) FROM notification_records WHERE status = 'sent' AND version = 3 AND due_at IS NULL "
+                  "AND sent_at IS NOT NULL AND lease_owner IS NULL AND provider = 'feishu_bot' AND "
+                  "provider_log_id = CONCAT('log', id)"),
+            9);
+  EXPECT_EQ(Column(ids_[3], "provider_message_id"), "message");
+  EXPECT_EQ(Count("SELECT COUNT(*) FROM notification_records WHERE provider_message_id IS NOT NULL"), 1);
+  EXPECT_EQ(Column(ids_.back(), "status"), "dead");
+  EXPECT_EQ(
+      Count("SELECT COUNT(*) FROM notification_attempts a JOIN notification_records r ON r.id = a.record_id WHERE "
+            "a.provider_log_id = CONCAT('log', r.id) AND a.worker = 'worker' AND "
+            "a.started_at = r.updated_at - INTERVAL 1 SECOND AND a.verdict = IF(r.status = 'sent', 'accepted', "
+            "'refused')"),
+      10);
+  EXPECT_EQ(Count("SELECT COUNT(*) FROM notification_attempts WHERE answer = 'fine'"), 9);
+  EXPECT_LE(Cost([&] { EXPECT_EQ(*store_.Write(*db_, changes), 0u) << "they have moved on"; }), 60);
+  EXPECT_THAT(*store_.Compare(*db_, changes), ::testing::Each(RecordStore::Standing::kWritten));
+}
+
 // A claim whose commit may not have happened is given back by its token: the version it would have made may be
 // another's.
 TEST_F(StoreTest, WhatIsMeantForOneClaimLeavesAnothersAlone) {
