@@ -6,8 +6,10 @@
 #include <csignal>
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <thread>
 
+#include "app/delivery_bench/delivery_bench.h"
 #include "app/relay_bench/bench_ground.h"
 #include "app/relay_bench/relay_bench.h"
 
@@ -71,6 +73,25 @@ int BenchRelay(const Config& config, const std::string& source, RelayBenchOption
     return kExitFailed;
   }
   fmt::print("{}", format == OutputFormat::kJson ? RelayBenchJson(*report) : RelayBenchTable(*report));
+  return kExitOk;
+}
+
+int BenchDelivery(const Config& config, DeliveryBenchOptions options, OutputFormat format) {
+  if (config.transport != Transport::kKafka) {
+    return Refuse("bench delivery measures the way through Kafka too, and transport is direct");
+  }
+  const StopOnSignal stop;
+  options.stop = stop.token();
+  std::error_code unknown;
+  options.program = std::filesystem::read_symlink("/proc/self/exe", unknown).string();
+  options.database = config.migrate.value_or(config.database);  // it makes a database
+  options.kafka = config.kafka;
+  const auto report = MeasureDelivery(options, [](std::string_view line) { fmt::print(stderr, "{}\n", line); });
+  if (!report) {
+    fmt::print(stderr, "outrider: {}\n", report.error().message);
+    return kExitFailed;
+  }
+  fmt::print("{}", format == OutputFormat::kJson ? DeliveryBenchJson(*report) : DeliveryBenchTable(*report));
   return kExitOk;
 }
 

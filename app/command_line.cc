@@ -97,6 +97,8 @@ struct CommandLine {
   CLI::App* bench = app.add_subcommand("bench", "Measure this installation beside its floor");
   CLI::App* bench_relay = bench->add_subcommand("relay", "Drain, latency and idle cost of the relay");
   RelayBenchOptions bench_options;
+  CLI::App* bench_delivery = bench->add_subcommand("delivery", "Drain, latency and restart of the consumer");
+  DeliveryBenchOptions delivery_bench;
   std::string bench_source;
 
   CLI::App* verify = app.add_subcommand("verify", "Compare what was relayed, ingested and recorded");
@@ -122,6 +124,7 @@ struct CommandLine {
     AddSend();
     bench->require_subcommand(1);
     AddBenchRelay();
+    AddBenchDelivery();
     AddActions();
     show->add_option("key", key, "Its dedupe key")->required();
     list->add_option("--status", list_options.status, "Only this status");
@@ -259,6 +262,39 @@ struct CommandLine {
                           "Go on although rows wait in the source's outbox");
   }
 
+  void AddBenchDelivery() {
+    bench_delivery->add_option("--fake-im", delivery_bench.fake_im, "A fake IM server, such as http://127.0.0.1:9000")
+        ->required();
+    bench_delivery->add_option("--repeats", delivery_bench.repeats, "Of each measurement; medians are told")
+        ->check(CLI::Range(1, 100));
+    bench_delivery->add_option("--notifications", delivery_bench.notifications, "Of a drain")
+        ->check(CLI::Range(100, 10'000'000));
+    bench_delivery->add_option("--payload", delivery_bench.payload_bytes, "Bytes of a request")
+        ->check(CLI::Range(20, 15'000));
+    bench_delivery->add_option("--channels", delivery_bench.channels, "Among which the notifications are spread")
+        ->check(CLI::Range(1, 1'000));
+    bench_delivery->add_option("--partitions", delivery_bench.partitions, "Of the topics that are made")
+        ->check(CLI::Range(1, 1'000));
+    bench_delivery->add_option("--replicas", delivery_bench.replicas, "Processes that drain at once, between commas")
+        ->delimiter(',')
+        ->check(CLI::Range(1, 64));
+    bench_delivery
+        ->add_option("--finished", delivery_bench.finished,
+                     "Finished records that are there already (10 million take some 8 GB of disk)")
+        ->check(CLI::Range(1'000, 100'000'000));
+    bench_delivery->add_option("--rates", delivery_bench.rates, "Notifications per second at which latency is measured")
+        ->delimiter(',')
+        ->check(CLI::Range(1, 100'000));
+    AddSeconds(*bench_delivery, "--latency-time", delivery_bench.latency_time, "For each rate");
+    bench_delivery
+        ->add_option("--crowd", delivery_bench.crowd,
+                     "Also beside so many records each that are delayed, wait for a slow bot, or for a dead channel")
+        ->check(CLI::Range(1'000, 10'000'000));
+    bench_delivery->add_option("--crowd-rate", delivery_bench.crowd_rate, "Notifications per second meanwhile")
+        ->check(CLI::Range(1, 100'000));
+    bench_delivery->add_flag("!--no-restart", delivery_bench.restart, "Without the kill -9");
+  }
+
   static void AddSeconds(CLI::App& command, const std::string& name, std::chrono::seconds& seconds,
                          const std::string& what) {
     command
@@ -359,6 +395,7 @@ int Dispatch(CommandLine& line) {
   }
   if (const auto code = DispatchAction(line, config)) return *code;
   if (*line.show) return Show(config, line.key, line.format());
+  if (*line.bench_delivery) return BenchDelivery(config, line.delivery_bench, line.format());
   if (*line.bench_relay) return BenchRelay(config, line.bench_source, line.bench_options, line.format());
   if (*line.verify) return Verify(config, line.format());
   if (*line.reseal) return Reseal(config, line.format());

@@ -1,6 +1,6 @@
 #include <algorithm>
-#include <type_traits>
 
+#include "app/bench_report/medians.h"
 #include "app/relay_bench/report.h"
 
 namespace outrider::app {
@@ -26,34 +26,6 @@ constexpr LatencyBar kLatencies[] = {{200, &LatencyFigures::p50_ms, "p50 at 200 
                                      {5'000, &LatencyFigures::p99_ms, "p99 at 5000 rows/s", 40},
                                      {0, &LatencyFigures::p50_ms, "p50 after idleness", 30},
                                      {0, &LatencyFigures::p99_ms, "p99 after idleness", 60}};
-
-template <class Figures, class... Numbers>
-Figures Median(const std::vector<Figures>& runs, Numbers... numbers) {
-  Figures median = runs.front();
-  const auto set = [&](auto number) {
-    std::vector<std::remove_cvref_t<decltype(median.*number)>> values;
-    for (const Figures& run : runs) values.push_back(run.*number);
-    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-    median.*number = values[values.size() / 2];
-  };
-  (set(numbers), ...);
-  return median;
-}
-
-// Runs of one kind side by side.
-template <class Figures, class Same>
-std::vector<std::vector<Figures>> Kinds(const std::vector<Figures>& runs, Same same) {
-  std::vector<std::vector<Figures>> kinds;
-  for (const Figures& run : runs) {
-    const auto kind = std::find_if(kinds.begin(), kinds.end(), [&](const auto& one) { return same(one.front(), run); });
-    if (kind == kinds.end()) {
-      kinds.push_back({run});
-    } else {
-      kind->push_back(run);
-    }
-  }
-  return kinds;
-}
 
 const DrainFigures* Find(const RelayBenchReport& report, DrainKind kind) {
   const auto found = std::find_if(report.medians.begin(), report.medians.end(),

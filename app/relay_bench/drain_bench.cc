@@ -6,8 +6,8 @@
 #include <chrono>
 #include <vector>
 
+#include "app/bench_report/usage.h"
 #include "app/relay_bench/running_relays.h"
-#include "app/relay_bench/usage.h"
 #include "platform/kafka/bare_producer.h"
 
 namespace outrider::app {

@@ -13,8 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "app/bench_report/medians.h"
+#include "app/bench_report/usage.h"
 #include "app/relay_bench/running_relays.h"
-#include "app/relay_bench/usage.h"
 #include "platform/kafka/consumer.h"
 
 namespace outrider::app {
@@ -38,14 +39,6 @@ constexpr std::size_t kMaxWriters = 16;
 constexpr std::string_view kInsert = "INSERT INTO {0} (aggregatetype, aggregateid, payload) VALUES (?, ?, ?)";
 
 double Seconds(SteadyClock::duration duration) { return std::chrono::duration<double>(duration).count(); }
-
-// By nearest rank: of a hundred, the 99th is p99.
-double Percentile(const std::vector<double>& sorted, double share) {
-  if (sorted.empty()) return 0;
-  constexpr double kRounding = 1e-9;
-  const double rank = std::ceil(share * static_cast<double>(sorted.size()) - kRounding);
-  return sorted[static_cast<std::size_t>(std::max(rank, 1.0)) - 1];
-}
 
 LatencyFigures FiguresOf(int rate, const std::vector<double>& sorted) {
   LatencyFigures figures;

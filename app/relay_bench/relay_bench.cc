@@ -2,10 +2,10 @@
 
 #include <thread>
 
+#include "app/bench_report/usage.h"
 #include "app/relay_bench/bench_ground.h"
 #include "app/relay_bench/drain_bench.h"
 #include "app/relay_bench/latency_bench.h"
-#include "app/relay_bench/usage.h"
 
 namespace outrider::app {
 

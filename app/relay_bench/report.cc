@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "app/bench_report/bars_json.h"
+
 namespace outrider::app {
 namespace {
 
@@ -59,12 +61,6 @@ json ToJson(const LatencyFigures& latency) {
           {"max_ms", latency.max_ms},
           {"cpu_percent", latency.cpu_percent},
           {"load", latency.load}};
-}
-
-json ToJson(const BarVerdict& bar) {
-  return {{"what", bar.what},         {"bound", bar.at_least ? "at least" : "at most"},
-          {"bar", bar.bar},           {"unit", bar.unit},
-          {"measured", bar.measured}, {"verdict", bar.met() ? "met" : "missed"}};
 }
 
 template <class Values>
@@ -143,10 +139,7 @@ std::string RelayBenchTable(const RelayBenchReport& report) {
   AddWaiting(table, report);
   AddLatencies(table, report);
   table += "\n";
-  for (const BarVerdict& bar : JudgeBars(report)) {
-    table += fmt::format("{:<8}{}: {:.4g} {} (bar: {} {:g} {})\n", bar.met() ? "met" : "missed", bar.what, bar.measured,
-                         bar.unit, bar.at_least ? "at least" : "at most", bar.bar, bar.unit);
-  }
+  table += BarLines(JudgeBars(report));
   return table;
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "app/bench_report/bar_verdict.h"
+
 namespace outrider::app {
 
 enum class DrainKind {
@@ -55,16 +57,6 @@ struct LatencyFigures {
 struct IdleFigures {
   double queries_per_second = 0;  // of the whole server
   double cpu_percent = 0;         // of one core, this process
-};
-
-// One of the project's own bars.
-struct BarVerdict {
-  std::string what;
-  bool at_least = false;  // else at most
-  double bar = 0;
-  std::string unit;
-  double measured = 0;
-  bool met() const { return at_least ? measured >= bar : measured <= bar; }
 };
 
 struct RelayBenchReport {

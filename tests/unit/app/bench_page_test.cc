@@ -1,9 +1,14 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
+#include <string>
+#include <vector>
 
+#include "app/delivery_bench/report.h"
 #include "app/relay_bench/report.h"
 #include "tests/unit/app/config_files.h"
 
@@ -32,23 +37,61 @@ void Collect(const nlohmann::json& value, const std::string& path, std::set<std:
   }
 }
 
-TEST(BenchPageTest, TellsEveryFieldOfTheRelaysBenchAndNoOther) {
+// The fields whose lists stand for the medians of others are told with those.
+void ExpectThatThePagesTell(const std::string& command, const std::string& json,
+                            const std::vector<std::string>& medians) {
   std::set<std::string> printed;
-  Collect(nlohmann::json::parse(RelayBenchJson(FullReport())), "", printed);
-  // medians[] has the fields of drains[], and latencies[] those of latency_runs[]; the page says so.
-  std::erase_if(printed, [](const std::string& field) {
-    return field.starts_with("medians[].") || field.starts_with("latencies[].");
+  Collect(nlohmann::json::parse(json), "", printed);
+  std::erase_if(printed, [&](const std::string& field) {
+    return std::ranges::any_of(medians, [&](const std::string& list) { return field.starts_with(list); });
   });
   static const std::regex kRow(R"(\n\| `([a-z0-9_.\[\]]+)` \|)");
   for (const char* name : {"bench.md", "bench.zh-CN.md"}) {
     const std::string all = testing::ReadTextFile(std::string(DOCS_FOLDER "/") + name);
-    const std::size_t begin = all.find("\n## outrider bench relay");
+    const std::size_t begin = all.find("\n## outrider bench " + command);
     ASSERT_NE(begin, std::string::npos) << name;
     const std::string page = all.substr(begin, all.find("\n## ", begin + 1) - begin);
     std::set<std::string> told;
     for (std::sregex_iterator row(page.begin(), page.end(), kRow), end; row != end; ++row) told.insert((*row)[1]);
     EXPECT_EQ(told, printed) << name;
   }
+}
+
+TEST(BenchPageTest, TellsEveryFieldOfTheRelaysBenchAndNoOther) {
+  ExpectThatThePagesTell("relay", RelayBenchJson(FullReport()), {"medians[].", "latencies[]."});
+}
+
+TEST(BenchPageTest, TellsEveryFieldOfDeliverysBenchAndNoOther) {
+  DeliveryBenchReport report;
+  report.floor_runs.resize(1);
+  report.drain_runs.push_back({.from = "topic"});
+  report.latency_runs.push_back({.transport = "kafka", .beside = "nothing"});
+  report.restart_runs.resize(1);
+  AddMedians(report);
+  ExpectThatThePagesTell("delivery", DeliveryBenchJson(report), {"floor.", "drains[].", "latencies[].", "restart."});
+}
+
+TEST(DeliveryBenchReportTest, EachBarThatWasMeasuredIsJudgedByTheMedians) {
+  DeliveryBenchReport report;
+  EXPECT_EQ(JudgeBars(report).size(), 0u);
+  for (const double seconds : {4.0, 9.0, 6.0}) {
+    report.floor_runs.push_back({.http_seconds = seconds});
+    report.drain_runs.push_back({.from = "topic", .seconds = seconds, .per_second = 36'000 / seconds});
+    report.restart_runs.push_back({.first_send_seconds = seconds});
+    report.latency_runs.push_back({.transport = "kafka", .beside = "nothing", .rate = 50, .p99_ms = 10 * seconds});
+    report.latency_runs.push_back({.transport = "kafka", .beside = "dead", .rate = 50, .p99_ms = 11 * seconds});
+  }
+  AddMedians(report);
+  EXPECT_EQ(report.floor->http_seconds, 6);
+  ASSERT_EQ(report.latencies.size(), 2u);
+  std::map<std::string, BarVerdict> bars;
+  for (const BarVerdict& bar : JudgeBars(report)) bars[bar.what] = bar;
+  EXPECT_EQ(bars.at("drain from the topic").measured, 6'000);
+  EXPECT_TRUE(bars.at("drain from the topic").met());
+  EXPECT_FALSE(bars.at("first send after kill -9").met());
+  EXPECT_FALSE(bars.at("p99 at 50/s over Kafka").met()) << "60 ms";
+  EXPECT_NEAR(bars.at("p99 beside dead, of that beside nothing").measured, 1.1, 1e-9);
+  EXPECT_FALSE(bars.contains("p50 at 50/s direct"));
 }
 
 TEST(BenchReportTest, MediansAreTakenFieldByFieldAndKindByKind) {
@@ -77,7 +120,7 @@ TEST(BenchReportTest, ABarIsMetAtItsNumberAndMissedBeyondIt) {
 }
 
 TEST(BenchReportTest, OnlyWhatWasMeasuredIsJudged) {
-  EXPECT_EQ(JudgeBars({}).size(), 1u);  // idle
+  EXPECT_EQ(JudgeBars(RelayBenchReport{}).size(), 1u);  // idle
   const auto bars = JudgeBars(FullReport());
   std::set<std::string> names;
   for (const BarVerdict& bar : bars) names.insert(bar.what);

@@ -1,5 +1,5 @@
 // outrider-fake-im: the fake IM server as a program, for the quickstart and for tests that kill things.
-//   outrider-fake-im [--port N] [--bot TOKEN[:SECRET]]... [--any-token]
+//   outrider-fake-im [--port N] [--bot TOKEN[:SECRET]]... [--any-token] [--quiet]
 // Prints "ready http://127.0.0.1:PORT" and then one line per accepted message; stops at SIGTERM or SIGINT.
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -37,11 +37,13 @@ int main(int argc, char** argv) {
   outrider::fake_im::FakeImOptions options;
   app.add_option("--port", port, "Listen on 127.0.0.1 and this port (0: a free one)");
   app.add_option("--bot", bots, "TOKEN or TOKEN:SECRET of a bot; may be repeated");
+  bool quiet = false;
+  app.add_flag("--quiet", quiet, "Print no line per message");
   app.add_flag("--any-token", options.any_token, "Take every token for a bot's");
   CLI11_PARSE(app, argc, argv);
 
   options.port = port;
-  options.on_delivery = &PrintDelivery;
+  if (!quiet) options.on_delivery = &PrintDelivery;
   for (const std::string& text : bots) {
     const std::size_t colon = text.find(':');
     outrider::fake_im::BotSettings bot;

@@ -1,4 +1,4 @@
-#include "app/relay_bench/usage.h"
+#include "app/bench_report/usage.h"
 
 #include <malloc.h>
 #include <sys/resource.h>
