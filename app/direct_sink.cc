@@ -50,6 +50,7 @@ void DirectSink::Poll(std::chrono::milliseconds, std::vector<outbox::PublishRepo
   if (!abandoned_) {
     const Result<consumer::IngestCounts> counts = ingest_.Store(waiting_);
     stored = counts.has_value();
+    if (stored && !counts->waiting.empty()) shards_.Stored(counts->waiting);
     problem = trouble_ = stored ? "" : counts.error().message;
   }
   for (const Event& event : waiting_) {
@@ -59,7 +60,6 @@ void DirectSink::Poll(std::chrono::milliseconds, std::vector<outbox::PublishRepo
   }
   waiting_.clear();
   abandoned_ = false;
-  if (stored) shards_.Stored();
 }
 
 void DirectSink::Abandon() { abandoned_ = !waiting_.empty(); }

@@ -87,7 +87,9 @@ struct Sidecar::State {
 
   bool Has(Role role) const { return roles.contains(role); }
   bool direct() const { return config.transport == Transport::kDirect; }
-  consumer::IngestOptions ingest_options() const { return {config.delivery.dedupe_memory, &sealer}; }
+  consumer::IngestOptions ingest_options() const {
+    return {config.delivery.dedupe_memory, &sealer, &delivery->fresh_claims()};
+  }
 
   Result<void> StartServer();
   void BuildConsumer();
@@ -323,7 +325,7 @@ void Sidecar::Apply(const Config& next) {
   state.sender->SetTenantRates(next.tenant_rates);
   state.quotas.Set(next.quotas);
   state.SetSealingKeys(next);
-  state.delivery->Stored();  // what was parked for a channel that is there now needn't wait for the next scan
+  state.delivery->LookAgain();  // what was parked for a channel that is there now needn't wait for the next scan
 }
 
 void Sidecar::Stop() {

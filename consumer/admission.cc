@@ -8,15 +8,12 @@
 namespace outrider::consumer {
 namespace {
 
-using providers::LimitKind;
 using providers::LimitRule;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 // What could go on so soon isn't worth an update.
 constexpr milliseconds kNear{200};
-
-bool IsNarrow(const LimitRule& rule) { return rule.kind == LimitKind::kTenant || rule.kind == LimitKind::kRecipient; }
 
 void Sooner(milliseconds& wait, milliseconds other) {
   other = std::max(other, milliseconds{1});

@@ -42,11 +42,29 @@ ChannelGates::Opening ChannelGates::Look(std::string_view channel, Time now) con
     if (in_flight_ >= max_in_flight_) return {};
     return {.places = 1, .share = 1, .probe = true};
   }
+  const std::size_t share = ShareOf(gate);
+  return {.places = share - std::min(share, gate.in_flight), .share = share};
+}
+
+// The last few places may be exceeded by the least shares; the bound is then max_in_flight plus four a channel.
+std::size_t ChannelGates::ShareOf(const Gate& gate) const {
   const std::size_t others = in_flight_ - gate.in_flight;
   const std::size_t left = max_in_flight_ - std::min(max_in_flight_, others);
-  const std::size_t share = channels_ <= 1 ? left : std::max(kLeastShare, left / 2);
-  // The last few places may be exceeded by the least shares; the bound is then max_in_flight plus four a channel.
-  return {.places = share - std::min(share, gate.in_flight), .share = share};
+  return channels_ <= 1 ? left : std::max(kLeastShare, left / 2);
+}
+
+bool ChannelGates::TryStart(std::string_view channel) {
+  const std::lock_guard lock(mutex_);
+  Gate& gate = At(channel);
+  if (gate.held || gate.crowded || gate.in_flight >= ShareOf(gate)) return false;
+  ++gate.in_flight;
+  ++in_flight_;
+  return true;
+}
+
+void ChannelGates::SetCrowded(std::string_view channel, bool crowded) {
+  const std::lock_guard lock(mutex_);
+  At(channel).crowded = crowded;
 }
 
 void ChannelGates::Started(std::string_view channel, bool probe) {

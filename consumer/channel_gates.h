@@ -41,6 +41,10 @@ class ChannelGates final {
   Opening Look(std::string_view channel, Time now) const;
 
   void Started(std::string_view channel, bool probe);
+  // Started, if there is a place without a probe and nothing waits for it.
+  bool TryStart(std::string_view channel);
+  // Records wait for places: new ones don't go past them.
+  void SetCrowded(std::string_view channel, bool crowded);
   void Ended(std::string_view channel, bool probe);  // without an answer
   enum class Sign {
     kWorks,      // the channel answered as a working one does
@@ -60,6 +64,7 @@ class ChannelGates final {
  private:
   struct Gate {
     std::size_t in_flight = 0;
+    bool crowded = false;
     bool held = false;
     bool probing = false;
     int holds = 0;  // in a row
@@ -67,6 +72,7 @@ class ChannelGates final {
     std::string reason;
   };
   Gate& At(std::string_view channel);
+  std::size_t ShareOf(const Gate& gate) const;
 
   const std::size_t max_in_flight_;
   mutable std::mutex mutex_;

@@ -13,6 +13,8 @@
 #include "consumer/attempt_runner.h"
 #include "consumer/change_committer.h"
 #include "consumer/channel_gates.h"
+#include "consumer/claim.h"
+#include "consumer/fresh_claims.h"
 #include "consumer/pauses.h"
 #include "consumer/rate_leases.h"
 #include "consumer/record_scan.h"
@@ -51,6 +53,7 @@ struct Delivery::State {
         shards(options.owner, options.shard_lease, pool, clock, log),
         leases({options.owner, options.rate_lease, options.call_deadline}, pool, sender.limits(), clock, log),
         gates(options.max_in_flight),
+        tokens(options.owner),
         committer(
             pool,
             [this](std::string_view channel) {
@@ -59,10 +62,11 @@ struct Delivery::State {
             },
             clock, probe, log),
         runner({options.owner, options.lease, options.call_deadline, options.max_age}, sender, gates, clock, probe,
-               [this] { WakeUp(); }),
-        scan({options.owner, options.lease, options.scan_idle, options.max_age, options.scan_batch, options.sealer,
-              options.quotas},
-             pool, sender, leases, committer, gates, runner, writer, clock, probe),
+               [this] { Answered(); }),
+        scan({options.lease, options.scan_idle, options.max_age, options.scan_batch, options.sealer, options.quotas},
+             pool, sender, leases, committer, gates, tokens, runner, writer, clock, probe),
+        fresh({options.lease, options.max_in_flight, kUnsettledForEachPlace * options.max_in_flight, options.quotas},
+              sender, gates, tokens, runner, writer, clock, probe),
         writer(committer, log,
                {[this] { return gates.in_flight() > 0; },
                 [this](std::span<const Change> changes, const ChangeCommitter::Committed& committed) {
@@ -76,11 +80,12 @@ struct Delivery::State {
   }
 
   Result<Round> Turn();
-  void RefreshChannels();
-  Result<void> RefreshPauses();
+  void RefreshChannels(ChannelTable& next);
+  Result<void> RefreshPauses(PausedNames& next);
   void SayPauses();
   void Settled(std::span<const Change> changes, const ChangeCommitter::Committed& committed);
   void Drain(milliseconds grace);
+  void Answered();
 
   void WakeUp();
   void WaitForWork(const std::stop_token& stop, SteadyTime until);
@@ -103,15 +108,16 @@ struct Delivery::State {
   ShardLeases shards;
   RateLeases leases;
   ChannelGates gates;
+  ClaimTokens tokens;
   ChangeCommitter committer;
   AttemptRunner runner;
   RecordScan scan;
-  SettlementWriter writer;  // its thread wakes the scan, so it ends first
+  FreshClaims fresh;
+  SettlementWriter writer;  // its thread wakes the two above, so it ends first
   RecordSweep sweep;
 
-  ChannelTable channels;
+  std::shared_ptr<const KnownChannels> known = std::make_shared<KnownChannels>();
   std::vector<Pause> pauses;
-  PausedNames paused;
   std::set<std::string> told_paused;  // tenants
   SteadyTime tend_at{};
   SteadyTime sweep_at{};
@@ -122,27 +128,25 @@ struct Delivery::State {
   SteadyTime complained_at{};
 };
 
-void Delivery::State::RefreshChannels() {
-  ChannelTable next;
+void Delivery::State::RefreshChannels(ChannelTable& next) {
   for (const std::string& code : sender.ChannelCodes()) {
     auto settings = sender.FindChannel(code);
     if (settings) next[code] = std::make_shared<const providers::ChannelSettings>(std::move(*settings));
   }
-  const bool changed =
-      !std::ranges::equal(next, channels, {}, &ChannelTable::value_type::first, &ChannelTable::value_type::first);
-  channels = std::move(next);
-  gates.SetChannels(channels.size());
+  const bool changed = !std::ranges::equal(next, known->channels, {}, &ChannelTable::value_type::first,
+                                           &ChannelTable::value_type::first);
+  gates.SetChannels(next.size());
   if (changed) scan.WakeAll();
 }
 
-Result<void> Delivery::State::RefreshPauses() {
+Result<void> Delivery::State::RefreshPauses(PausedNames& next) {
   auto connection = pool.Acquire();
   if (!connection) return std::unexpected(connection.error());
   auto read = ReadPauses(**connection);
   if (!read) return std::unexpected(read.error());
   pauses = std::move(*read);
-  paused = NamesOf(pauses);
-  probe.Paused(paused.channels.size(), paused.tenants.size());
+  next = NamesOf(pauses);
+  probe.Paused(next.channels.size(), next.tenants.size());
   return {};
 }
 
@@ -151,15 +155,17 @@ void Delivery::State::Settled(std::span<const Change> changes, const ChangeCommi
   for (const Change& change : changes) {
     if (!change.ends()) scan.Wake(change.channel);
   }
-  WakeUp();
+  Answered();
 }
 
 Result<Delivery::Round> Delivery::State::Turn() {
   Round round;
   const SteadyTime now = clock.SteadyNow();
   if (now >= tend_at) {
-    RefreshChannels();
-    if (auto read = RefreshPauses(); !read) return std::unexpected(read.error());
+    auto next = std::make_shared<KnownChannels>();
+    RefreshChannels(next->channels);
+    if (auto read = RefreshPauses(next->paused); !read) return std::unexpected(read.error());
+    known = std::move(next);
     const std::size_t before = shards.Held().size();
     if (auto tended = shards.Tend(); !tended) return std::unexpected(tended.error());
     tend_at = now + options.sweep;
@@ -167,7 +173,7 @@ Result<Delivery::Round> Delivery::State::Turn() {
   }
   const std::vector<int> held = shards.Held();
   if (now >= sweep_at) {
-    auto swept = sweep.RunOnce(held, channels, paused);
+    auto swept = sweep.RunOnce(held, known->channels, known->paused);
     if (!swept) return std::unexpected(swept.error());
     sweep_at = now + options.sweep;
     round.recovered = swept->recovered;
@@ -177,7 +183,7 @@ Result<Delivery::Round> Delivery::State::Turn() {
   // While outcomes can't be written nothing new is taken up.
   next_look = now + options.scan_idle;
   if (writer.waiting() >= kUnsettledForEachPlace * options.max_in_flight) return round;
-  auto found = scan.RunOnce(held, channels, paused);
+  auto found = scan.RunOnce(held, known->channels, known->paused);
   if (!found) return std::unexpected(found.error());
   next_look = scan.next_look();
   if (found->stale) sweep_at = now;
@@ -244,8 +250,8 @@ void Delivery::State::Say(const Result<Round>& round) {
   SayWaiting();
   const std::size_t held = shards.Held().size();
   health.SetPart(kPart, true,
-                 fmt::format("{} of {} shards, {} channel{}", held, shards.assigned(), channels.size(),
-                             channels.size() == 1 ? "" : "s"));
+                 fmt::format("{} of {} shards, {} channel{}", held, shards.assigned(), known->channels.size(),
+                             known->channels.size() == 1 ? "" : "s"));
   std::map<std::string, std::string> closed;
   for (const auto& [channel, reason] : gates.Held()) closed[channel] = "held: " + reason;
   for (const Pause& pause : pauses) {
@@ -271,11 +277,16 @@ void Delivery::State::SayPauses() {
     if (told_paused.insert(pause.name).second) log.Warn("tenant.paused", {{"tenant", pause.name}, {"by", pause.actor}});
   }
   std::erase_if(told_paused, [&](const std::string& tenant) {
-    if (paused.tenants.contains(tenant)) return false;
+    if (known->paused.tenants.contains(tenant)) return false;
     health.SetPart("tenant " + tenant, true, "goes on");
     log.Info("tenant.resumed", {{"tenant", tenant}});
     return true;
   });
+}
+
+void Delivery::State::Answered() {
+  fresh.Changed();
+  WakeUp();
 }
 
 void Delivery::State::Drain(milliseconds grace) {
@@ -317,13 +328,25 @@ void Delivery::Revoked(const std::vector<kafka::TopicPartition>& partitions) {
   state_->WakeUp();
 }
 
-void Delivery::Stored() {
+void Delivery::Stored(const std::set<std::string>& channels) {
+  for (const std::string& channel : channels) state_->scan.Wake(channel);
+  state_->WakeUp();
+}
+
+void Delivery::LookAgain() {
   state_->scan.WakeAll();
   state_->WakeUp();
 }
 
+FreshClaims& Delivery::fresh_claims() { return state_->fresh; }
+
 Result<Delivery::Round> Delivery::ScanOnce() {
   auto round = state_->Turn();
+  if (round) {
+    state_->fresh.Open(state_->known);
+  } else {
+    state_->fresh.Close();
+  }
   state_->Say(round);
   return round;
 }
@@ -347,6 +370,7 @@ void Delivery::Run(std::stop_token stop, milliseconds grace) {
     const SteadyTime next = std::min({state.next_look, state.tend_at, state.sweep_at, state.leases.next()});
     if (next > now) state.WaitForWork(stop, next);
   }
+  state.fresh.Close();
   state.Drain(grace);
   state.health.SetPart(kPart, false, "stopped");
   state.health.RemoveLoop(kPart);

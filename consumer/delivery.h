@@ -7,15 +7,17 @@
 // that wait at most 10 ms for company. A settlement that finds another version changes nothing and is counted. Expired
 // leases are recovered: failed, and uncertain.
 //
-// Threads: Run() is the scanner's; a settlement writer of its own; the engine's for callbacks. Assigned(), Revoked()
-// and Stored() from any, without waiting for the database. The destructor waits for what is in flight, which the HTTP
-// engine's end ends at once, and writes what came of it if the database takes it. On a crash claimed records stay
-// `sending` until their lease ends; then any process recovers them as uncertain.
+// Threads: Run() is the scanner's; a settlement writer of its own; the engine's for callbacks. Assigned(), Revoked(),
+// Stored() and LookAgain() from any, without waiting for the database; fresh_claims() for ingests that end before this
+// object. The destructor waits for what is in flight, which the HTTP engine's end ends at once, and writes what came of
+// it if the database takes it. On a crash claimed records stay `sending` until their lease ends; then any process
+// recovers them as uncertain.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -30,6 +32,8 @@
 #include "providers/sender.h"
 
 namespace outrider::consumer {
+
+class FreshClaims;
 
 struct DeliveryOptions {
   std::string owner;                             // unique per process
@@ -56,7 +60,12 @@ class Delivery final : public ShardOwner {
 
   void Assigned(const std::vector<kafka::TopicPartition>& partitions) override;
   void Revoked(const std::vector<kafka::TopicPartition>& partitions) override;
-  void Stored() override;
+  void Stored(const std::set<std::string>& channels) override;
+
+  // Something may have become due anywhere: the next scan looks everywhere.
+  void LookAgain();
+  // For ingests in this process; nothing is claimed until a scan has found out what may be.
+  FreshClaims& fresh_claims();
 
   struct Round {
     std::size_t recovered = 0;  // expired leases

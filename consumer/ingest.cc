@@ -14,6 +14,7 @@
 
 #include "consumer/audit_log.h"
 #include "consumer/event_reader.h"
+#include "consumer/fresh_claims.h"
 #include "consumer/ingest_plan.h"
 #include "consumer/ingest_store.h"
 #include "consumer/ordering_store.h"
@@ -74,7 +75,9 @@ struct Ingest::State {
   void Hide(Item& item) const;  // of what may be private nothing is quoted, nor kept without a key
   Result<IngestCounts> StoreItems(std::span<Item> items);
   Result<IngestCounts> StoreOnce(std::span<const Item> items);
-  Result<Made> Transact(MysqlConnection& connection, std::span<const Item> items, bool read_first) const;
+  Result<Made> Transact(MysqlConnection& connection, std::span<const Item> items, bool read_first,
+                        FreshClaims::Batch* claims) const;
+  static Result<void> Insert(MysqlConnection& connection, IngestPlan& plan, FreshClaims::Batch* claims);
   Doubt LookAtDoubt(const Shards& shards) const;
   IngestCounts Conclude(Made made);
   void Report(const Outcome& outcome);
@@ -164,7 +167,26 @@ std::vector<Item> Ingest::State::Prepare(std::span<const Event> events) const {
 
 // ---- The transaction ----
 
-Result<Made> Ingest::State::Transact(MysqlConnection& connection, std::span<const Item> items, bool read_first) const {
+Result<void> Ingest::State::Insert(MysqlConnection& connection, IngestPlan& plan, FreshClaims::Batch* claims) {
+  if (claims != nullptr) claims->Choose(plan.inserts);
+  auto first = IngestStore::InsertRecords(connection, plan.inserts);
+  if (!first) return std::unexpected(first.error());
+  for (const RecordRow& row : plan.inserts) {
+    if (row.claim.empty() && row.parked_by.empty()) plan.outcome.counts.waiting.insert(row.request->channel);
+  }
+  if (claims == nullptr || claims->empty()) return {};
+  auto ids = IngestStore::FindClaimed(connection, *first, claims->token());
+  if (!ids) return std::unexpected(ids.error());
+  if (ids->size() != claims->size()) {
+    return Fail(ErrorCode::kUnavailable,
+                fmt::format("{} records were inserted under a claim, {} are found", claims->size(), ids->size()));
+  }
+  claims->SetIds(*ids);
+  return {};
+}
+
+Result<Made> Ingest::State::Transact(MysqlConnection& connection, std::span<const Item> items, bool read_first,
+                                     FreshClaims::Batch* claims) const {
   std::set<ShardName> names;
   for (const Item& item : items) names.insert(item.shard);
   auto shards = IngestStore::ReadShards(connection, names);
@@ -199,10 +221,11 @@ Result<Made> Ingest::State::Transact(MysqlConnection& connection, std::span<cons
   }
   plan.Finish();
 
-  if (auto done = IngestStore::InsertRecords(connection, plan.inserts); !done) return std::unexpected(done.error());
+  if (auto done = Insert(connection, plan, claims); !done) return std::unexpected(done.error());
   for (const auto& [record, row] : plan.reopened) {
     if (auto done = IngestStore::Reopen(connection, record, row); !done) return std::unexpected(done.error());
     if (auto done = AuditReopening(connection, record, row); !done) return std::unexpected(done.error());
+    plan.outcome.counts.waiting.insert(row.request->channel);
   }
   if (auto done = IngestStore::InsertRejected(connection, plan.rejected, options.sealer); !done) {
     return std::unexpected(done.error());
@@ -229,17 +252,21 @@ Result<IngestCounts> Ingest::State::StoreOnce(std::span<const Item> items) {
   bool read_first = expect_copies;
   for (int round = 0; round < kMaxRounds; ++round) {
     Made made;
+    std::optional<FreshClaims::Batch> claims;  // each try has its own
     auto done = pool.InTransaction([&](MysqlConnection& connection) -> Result<void> {
-      auto transacted = Transact(connection, items, read_first);
+      if (options.claims != nullptr) claims.emplace(*options.claims);
+      auto transacted = Transact(connection, items, read_first, claims ? &*claims : nullptr);
       if (!transacted) return std::unexpected(transacted.error());
       made = std::move(*transacted);
       return {};
     });
     if (done) {
       (void)PassFailpoint(Failpoint::kIngestAfterCommit);
+      if (claims) claims->Start();
       return Conclude(std::move(made));
     }
     const Error& error = done.error();
+    if (error.code == ErrorCode::kUnknown && claims) claims->Return();
     if (error.code == ErrorCode::kUnknown && made.doubt != Doubt::kThere) {
       in_doubt = InDoubt{std::move(made.outcome), {}};
       for (const Item& item : items) in_doubt->positions.push_back(item.event->position);
@@ -260,11 +287,13 @@ Result<IngestCounts> Ingest::State::StoreItems(std::span<Item> items) {
     if (!first) return first;
     auto second = StoreItems(items.subspan(half));
     if (!second) return second;
+    first->waiting.merge(second->waiting);
     return IngestCounts{.recorded = first->recorded + second->recorded,
                         .duplicates = first->duplicates + second->duplicates,
                         .conflicts = first->conflicts + second->conflicts,
                         .rejected = first->rejected + second->rejected,
-                        .repeated = first->repeated + second->repeated};
+                        .repeated = first->repeated + second->repeated,
+                        .waiting = std::move(first->waiting)};
   }
   Item& item = items.front();
   if (item.without_bytes) return stored;
@@ -295,6 +324,7 @@ IngestCounts Ingest::State::Conclude(Made made) {
     counts.conflicts += before.conflicts;
     counts.rejected += before.rejected;
     counts.repeated -= std::min(counts.repeated, counted);
+    counts.waiting.insert(before.waiting.begin(), before.waiting.end());
   }
   if (made.doubt != Doubt::kOpen) in_doubt.reset();
   return counts;
@@ -356,6 +386,7 @@ Ingest::~Ingest() = default;
 
 Result<IngestCounts> Ingest::Store(std::span<const Event> events) {
   if (events.empty()) return IngestCounts{};
+  if (state_->options.claims != nullptr) state_->options.claims->Pace(events.size());
   std::vector<Item> items = state_->Prepare(events);
   return state_->StoreItems(items);
 }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "consumer/claim.h"
 #include "consumer/sealed_request.h"
 #include "model/text.h"
 #include "platform/crypto/hmac.h"
@@ -37,10 +38,11 @@ constexpr std::string_view kInsertRecords =
     "due_at, "
     "parked_by, held_since, priority, ordering_hash, max_attempts, expires_at, private, recipient, request, sealed_by, "
     "metadata, traceparent, tracestate, source_topic, source_partition, source_offset, source_key, committed_at, "
-    "status) "
+    "status, version, attempt_no, attempts_spent, lease_owner, send_key, send_key_first_used_at) "
     "VALUES {0}";
-constexpr std::string_view kRecordPlaceholders =
-    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')";
+// By primary key, from a place near its end: what was inserted since, by this transaction and those at the same time.
+constexpr std::string_view kFindClaimed =
+    "SELECT id FROM notification_records FORCE INDEX (PRIMARY) WHERE id >= ? AND lease_owner = ? ORDER BY id";
 // Primary key, on the version that was read.
 constexpr std::string_view kReopen =
     "UPDATE notification_records SET status = 'pending', reason = NULL, version = version + 1, attempts_spent = 0, "
@@ -76,9 +78,10 @@ constexpr std::string_view kMoveShards =
     "WHERE s.next_offset = m.from_offset AND "
     "s.events_recorded + s.events_duplicate + s.events_conflicting + s.events_rejected = m.counted";
 
+constexpr std::uint32_t kFirstVersion = 1;
 constexpr std::size_t kMaxRowsPerStatement = 512;
 constexpr std::size_t kMaxStatementBytes = 4 << 20;
-constexpr std::size_t kRecordColumns = 26;
+constexpr std::size_t kRecordColumns = 33;
 constexpr std::size_t kRejectedColumns = 10;
 
 using Params = std::vector<Param>;
@@ -87,17 +90,23 @@ Param OrNull(std::string_view text) { return text.empty() ? Param(nullptr) : Par
 Param OrNull(const std::optional<Timestamp>& time) { return time ? Param(*time) : Param(nullptr); }
 std::int64_t Wide(std::int64_t number) { return number; }
 
-// One statement per chunk: the largest power of two of rows that the limits allow.
+// The largest of 1, 2, 3, 4, 6, 8, 12, 16 ...: few texts to prepare, few chunks for any number of rows.
+std::size_t ChunkOf(std::size_t rows) {
+  const std::size_t power = std::bit_floor(rows);
+  return power >= 2 && rows >= power + power / 2 ? power + power / 2 : power;
+}
+
+// One statement per chunk, as large as the limits allow.
 template <class Row, class Size, class Run>
 Result<void> InChunks(std::span<const Row> rows, const Size& size_of, const Run& run) {
   while (!rows.empty()) {
-    std::size_t count = std::bit_floor(std::min(rows.size(), kMaxRowsPerStatement));
+    std::size_t count = ChunkOf(std::min(rows.size(), kMaxRowsPerStatement));
     const auto bytes = [&](std::size_t rows_counted) {
       std::size_t sum = 0;
       for (const Row& row : rows.first(rows_counted)) sum += size_of(row);
       return sum;
     };
-    while (count > 1 && bytes(count) > kMaxStatementBytes) count /= 2;
+    while (count > 1 && bytes(count) > kMaxStatementBytes) count = ChunkOf(count / 2);
     if (auto done = run(rows.first(count)); !done) return done;
     rows = rows.subspan(count);
   }
@@ -135,6 +144,14 @@ void AddContent(Params& params, const RecordRow& row) {
                                OrNull(row.traceparent), OrNull(row.tracestate), std::string_view(row.position->topic),
                                Wide(row.position->partition), Wide(row.position->offset), row.source_key});
   params.push_back(OrNull(row.committed_at));
+}
+
+void AddClaim(Params& params, const RecordRow& row) {
+  const bool claimed = !row.claim.empty();
+  params.push_back(ToString(claimed ? DeliveryStatus::kSending : DeliveryStatus::kPending));
+  params.push_back(Wide(claimed ? kVersionOfFreshClaim : kFirstVersion));
+  params.insert(params.end(), {Wide(claimed ? 1 : 0), Wide(claimed ? 1 : 0), OrNull(row.claim), OrNull(row.send_key)});
+  params.push_back(row.send_key.empty() ? Param(nullptr) : Param(row.now));
 }
 
 std::size_t Bytes(const RecordRow& row) {
@@ -248,9 +265,10 @@ Result<std::map<Digest, KnownRecord>> IngestStore::ReadRecords(MysqlConnection& 
   return records;
 }
 
-Result<void> IngestStore::InsertRecords(MysqlConnection& connection, std::span<const RecordRow> rows) {
+Result<std::int64_t> IngestStore::InsertRecords(MysqlConnection& connection, std::span<const RecordRow> rows) {
   const auto bytes = [](const RecordRow& row) { return Bytes(row); };
-  return InChunks(rows, bytes, [&](std::span<const RecordRow> chunk) -> Result<void> {
+  std::int64_t first = 0;
+  auto done = InChunks(rows, bytes, [&](std::span<const RecordRow> chunk) -> Result<void> {
     Params params;
     params.reserve(chunk.size() * kRecordColumns);
     for (const RecordRow& row : chunk) {
@@ -258,11 +276,26 @@ Result<void> IngestStore::InsertRecords(MysqlConnection& connection, std::span<c
       params.insert(params.end(), {AsBytes(*row.dedupe_hash), std::string_view(request.tenant),
                                    std::string_view(request.channel), std::string_view(request.dedupe_key)});
       AddContent(params, row);
+      AddClaim(params, row);
     }
-    auto inserted = connection.Execute(fmt::format(kInsertRecords, Rows(kRecordPlaceholders, chunk.size())), params);
+    auto inserted =
+        connection.Execute(fmt::format(kInsertRecords, mysql::PlaceholderRows(chunk.size(), kRecordColumns)), params);
     if (!inserted) return std::unexpected(inserted.error());
+    if (first == 0) first = static_cast<std::int64_t>(inserted->insert_id);
     return {};
   });
+  if (!done) return std::unexpected(done.error());
+  return first;
+}
+
+Result<std::vector<std::int64_t>> IngestStore::FindClaimed(MysqlConnection& connection, std::int64_t first,
+                                                           std::string_view claim) {
+  auto found = connection.Execute(kFindClaimed, {first, claim});
+  if (!found) return std::unexpected(found.error());
+  std::vector<std::int64_t> ids;
+  ids.reserve(found->rows.size());
+  for (const mysql::Row& row : found->rows) ids.push_back(row.Int(0));
+  return ids;
 }
 
 Result<void> IngestStore::Reopen(MysqlConnection& connection, const KnownRecord& record, const RecordRow& row) {

@@ -1,6 +1,6 @@
 // IngestStore: every SQL statement of ingest, on a connection with an open transaction. Keeps nothing.
 //
-// Statements are few, whatever the batch: lists travel as one JSON array, rows in chunks of powers of two, so that
+// Statements are few, whatever the batch: lists travel as one JSON array, rows in chunks of few sizes, so that
 // texts are prepared once; no chunk has more than a few MiB unless a single row has.
 // Errors: those of MysqlConnection. Native code 1062 of InsertRecords: another ingest was first with one of the keys.
 #pragma once
@@ -70,6 +70,8 @@ struct RecordRow {
   std::string_view event_id, request_json, metadata_json, traceparent, tracestate, source_key;  // empty metadata: NULL
   std::string_view recipient, sealed_by;
   std::string_view parked_by;  // empty: due
+  std::string_view claim;      // the token that it is inserted as `sending` under; empty: pending
+  std::string_view send_key;   // of the claim
   std::int64_t shard = 0;
   Timestamp due_at{}, now{};
   std::optional<Timestamp> committed_at;
@@ -91,8 +93,11 @@ class IngestStore final {
   static Result<void> AddShards(mysql::MysqlConnection& connection, const std::vector<ShardName>& names);
   static Result<std::map<Digest, KnownRecord>> ReadRecords(mysql::MysqlConnection& connection,
                                                            const std::vector<const Digest*>& hashes);
-  // In the order of `rows`, which is the order of arrival, and so of ids.
-  static Result<void> InsertRecords(mysql::MysqlConnection& connection, std::span<const RecordRow> rows);
+  // In the order of `rows`, which is the order of arrival, and so of ids. Gives the first id; 0: no rows.
+  static Result<std::int64_t> InsertRecords(mysql::MysqlConnection& connection, std::span<const RecordRow> rows);
+  // The ids of the rows that were inserted under the claim, in their order. `first`: what InsertRecords() gave.
+  static Result<std::vector<std::int64_t>> FindClaimed(mysql::MysqlConnection& connection, std::int64_t first,
+                                                       std::string_view claim);
   // Dead or skipped becomes pending with another content. kConflict: the record has moved on.
   static Result<void> Reopen(mysql::MysqlConnection& connection, const KnownRecord& record, const RecordRow& row);
   // Which of these are kept already.

@@ -34,8 +34,8 @@ std::set<TopicPartition> ToSet(const std::vector<TopicPartition>& partitions) {
 
 }  // namespace
 
-IngestWriter::IngestWriter(Ingest& ingest, std::size_t batch_events, std::function<void()> stored, IngestProbe& probe,
-                           Health& health, Log& log)
+IngestWriter::IngestWriter(Ingest& ingest, std::size_t batch_events, Stored stored, IngestProbe& probe, Health& health,
+                           Log& log)
     : ingest_(ingest),
       batch_events_(std::max<std::size_t>(batch_events, 1)),
       stored_(std::move(stored)),
@@ -128,7 +128,7 @@ void IngestWriter::Run(const std::stop_token& stop) {
       for (const Event& event : batch) storing_[PartitionOf(event)] = event.position.offset + 1;
       changed_.notify_all();
     }
-    const bool durable = StoreUntilDurable(batch, stop);
+    const std::optional<IngestCounts> durable = StoreUntilDurable(batch, stop);
     {
       const std::lock_guard lock(mutex_);
       for (const auto& [partition, next] : storing_) {
@@ -138,27 +138,29 @@ void IngestWriter::Run(const std::stop_token& stop) {
       forgotten_.clear();
       changed_.notify_all();
     }
-    if (durable && stored_) stored_();
+    if (durable && !durable->waiting.empty() && stored_) stored_(durable->waiting);
   }
 }
 
-bool IngestWriter::StoreUntilDurable(const std::vector<Event>& batch, const std::stop_token& stop) {
+std::optional<IngestCounts> IngestWriter::StoreUntilDurable(const std::vector<Event>& batch,
+                                                            const std::stop_token& stop) {
   milliseconds back_off = kFirstBackOff;
   while (true) {
     health_.Beat(kLoop);
-    const auto stored = ingest_.Store(batch);
-    if (stored) break;
+    auto stored = ingest_.Store(batch);
+    if (stored) {
+      const std::lock_guard lock(mutex_);
+      if (!trouble_.empty()) log_.Info("ingest.stores_again", {{"events", batch.size()}});
+      trouble_.clear();
+      return std::move(*stored);
+    }
     probe_.StoreFailed();
     Complain(stored.error());
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, stop, back_off, [] { return false; });
-    if (stop.stop_requested()) return false;
+    if (stop.stop_requested()) return std::nullopt;
     back_off = std::min(2 * back_off, kMaxBackOff);
   }
-  const std::lock_guard lock(mutex_);
-  if (!trouble_.empty()) log_.Info("ingest.stores_again", {{"events", batch.size()}});
-  trouble_.clear();
-  return true;
 }
 
 void IngestWriter::Complain(const Error& error) {

@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -29,9 +30,10 @@ namespace outrider::consumer {
 class IngestWriter final {
  public:
   using Partitions = std::vector<kafka::TopicPartition>;
+  // Told the channels that the scan will find something new in, if there are any.
+  using Stored = std::function<void(const std::set<std::string>&)>;
 
-  IngestWriter(Ingest& ingest, std::size_t batch_events, std::function<void()> stored, IngestProbe& probe,
-               Health& health, Log& log);
+  IngestWriter(Ingest& ingest, std::size_t batch_events, Stored stored, IngestProbe& probe, Health& health, Log& log);
   // Ends after the attempt under way; what isn't durable by then is dropped.
   ~IngestWriter();
   IngestWriter(const IngestWriter&) = delete;
@@ -58,13 +60,14 @@ class IngestWriter final {
   using Offsets = std::map<kafka::TopicPartition, std::int64_t>;
 
   void Run(const std::stop_token& stop);
-  bool StoreUntilDurable(const std::vector<Event>& batch, const std::stop_token& stop);
+  // Nothing when it was told to stop before.
+  std::optional<IngestCounts> StoreUntilDurable(const std::vector<Event>& batch, const std::stop_token& stop);
   void Complain(const Error& error);
   bool Holds(const std::set<kafka::TopicPartition>& partitions) const;
 
   Ingest& ingest_;
   const std::size_t batch_events_;
-  const std::function<void()> stored_;
+  const Stored stored_;
   IngestProbe& probe_;
   Health& health_;
   Log& log_;

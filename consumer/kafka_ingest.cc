@@ -236,7 +236,8 @@ void KafkaIngest::Run(std::stop_token stop) {
   State& state = *state_;
   state.health.AddLoop(kLoop, kLoopSilence);
   state.writer = std::make_unique<IngestWriter>(
-      state.ingest, state.options.batch_events, [&state] { state.shards.Stored(); }, state.probe, state.health,
+      state.ingest, state.options.batch_events,
+      [&state](const std::set<std::string>& channels) { state.shards.Stored(channels); }, state.probe, state.health,
       state.log);
   milliseconds back_off = kFirstBackOff;
   while (!stop.stop_requested()) {

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -24,7 +25,7 @@ struct KafkaIngestOptions {
   kafka::KafkaOptions kafka;
   std::string group = "outrider";
   std::vector<std::string> topics{"outbox.event.notification"};
-  std::size_t batch_events = 500;
+  std::size_t batch_events = 512;
 };
 
 // Told which shards (topic, partition) this process owns by the group's assignment: what is gained, what is given up.
@@ -35,8 +36,9 @@ class ShardOwner {
   // as they are durable.
   virtual void Assigned(const std::vector<kafka::TopicPartition>& partitions) = 0;
   virtual void Revoked(const std::vector<kafka::TopicPartition>& partitions) = 0;
-  // New records are there: look now rather than at the next scan. In the writer's thread, so it must not wait.
-  virtual void Stored() = 0;
+  // The scan will find new records in these channels: look now rather than later. In the writer's thread, so it must
+  // not wait.
+  virtual void Stored(const std::set<std::string>& channels) = 0;
 };
 
 class KafkaIngest final {

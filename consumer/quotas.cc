@@ -54,6 +54,8 @@ std::shared_ptr<const QuotaRules> Quotas::Rules() const {
   return rules_;
 }
 
+bool Quotas::HasRules(std::string_view tenant) const { return Rules()->contains(tenant); }
+
 Result<Quotas::Decision> Quotas::Admit(mysql::MysqlConnection& connection,
                                        std::span<const Applicant> applicants) const {
   Decision decision;

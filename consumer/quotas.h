@@ -45,6 +45,7 @@ class Quotas final {
   Quotas& operator=(const Quotas&) = delete;
 
   void Set(QuotaRules rules);
+  bool HasRules(std::string_view tenant) const;
 
   struct Applicant {
     const Record* record = nullptr;

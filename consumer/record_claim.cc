@@ -1,6 +1,4 @@
 // The second half of RecordScan: from what may be sent now to what is on its way.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -21,11 +19,7 @@ void RecordScan::Return(const Candidate& candidate, std::string_view token) {
   Record record = candidate.record;
   record.status = DeliveryStatus::kSending;
   ++record.version;
-  Change change = MakeChange(record, DeliveryEvent::kHeld, kRecordReturned);
-  change.claim = token;
-  change.due_in = microseconds{0};
-  change.give_attempt_back = true;
-  writer_.Add(std::move(change));
+  writer_.Add(GiveClaimBack(record, token));
 }
 
 struct RecordScan::Claiming {
@@ -86,7 +80,7 @@ Result<void> RecordScan::EndRefused(const Claiming& claiming, std::vector<Candid
 }
 
 Result<void> RecordScan::Claim(std::vector<Candidate> candidates, Counts& counts) {
-  const std::string token = fmt::format("{}#{:x}", token_prefix_, ++claims_);
+  const std::string token = tokens_.Next();
   std::ranges::sort(candidates, {}, [](const Candidate& candidate) { return candidate.record.id; });
   Claiming claiming;
   Time claimed_at{};

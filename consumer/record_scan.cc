@@ -1,19 +1,13 @@
 #include "consumer/record_scan.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "consumer/quiet_minutes.h"
 #include "consumer/sealed_request.h"
 #include "consumer/settlement.h"
-#include "model/dedupe_key.h"
-#include "model/digest.h"
 #include "model/request.h"
 #include "platform/failpoint/failpoint.h"
-#include "providers/message_forms.h"
-#include "providers/provider_table.h"
 
 namespace outrider::consumer {
 namespace {
@@ -30,7 +24,6 @@ constexpr milliseconds kBetweenSuspects{250};
 constexpr milliseconds kLongestIsolation{30'000};
 constexpr std::size_t kMostSkim = 1'000;
 constexpr std::string_view kQuietMinute = "quiet_minute";
-constexpr std::size_t kTokenOwner = 46;  // with '#' and a counter it fits lease_owner
 
 SendOutcome Outcome(SendVerdict verdict, std::string_view reason, std::string_view detail) {
   SendOutcome outcome;
@@ -40,34 +33,18 @@ SendOutcome Outcome(SendVerdict verdict, std::string_view reason, std::string_vi
   return outcome;
 }
 
-bool HasSendKey(const providers::ChannelSettings& channel) {
-  const providers::ProviderInfo* info = providers::FindProvider(channel.provider);
-  return info != nullptr && info->has_send_key;
-}
-
-// One for every repetition of the same content, so that the vendor recognises it. Derived, not drawn: a database that
-// was put back to where the key wasn't stored yet leads to the same one. What is sent anew (a replay, another content)
-// begins at a later attempt. Of 50 characters Feishu would take all.
-std::string SendKeyOf(const Record& record) {
-  if (!record.send_key.empty()) return record.send_key;
-  const Digest identity = DedupeHash(record.tenant, record.channel, record.dedupe_key);
-  return ToHex(AsBytes(Sha256(fmt::format("{}\n{}", AsBytes(identity), record.attempt_no)))).substr(0, 40);
-}
-
 }  // namespace
 
 RecordScan::RecordScan(Options options, mysql::MysqlPool& pool, providers::Sender& sender, RateLeases& leases,
-                       ChangeCommitter& committer, ChannelGates& gates, AttemptRunner& runner, SettlementWriter& writer,
-                       const Clock& clock, DeliveryProbe& probe)
+                       ChangeCommitter& committer, ChannelGates& gates, ClaimTokens& tokens, AttemptRunner& runner,
+                       SettlementWriter& writer, const Clock& clock, DeliveryProbe& probe)
     : options_(std::move(options)),
-      // An owner's name ends with what makes it unique.
-      token_prefix_(options_.owner.size() <= kTokenOwner ? options_.owner
-                                                         : options_.owner.substr(options_.owner.size() - kTokenOwner)),
       pool_(pool),
       sender_(sender),
       committer_(committer),
       order_(pool, committer),
       gates_(gates),
+      tokens_(tokens),
       runner_(runner),
       writer_(writer),
       clock_(clock),
@@ -195,6 +172,7 @@ std::vector<std::int64_t> RecordScan::Pick(const std::vector<Look>& looks, const
       outlook.look_at = now + outlook.idle;
       if (later) outlook.look_at = std::min(outlook.look_at, now + std::chrono::ceil<milliseconds>(*later));
     }
+    gates_.SetCrowded(look.channel, outlook.backlog);
     Soon(outlook.look_at);
   }
   return ids;
@@ -239,33 +217,16 @@ std::optional<Change> RecordScan::EndOrMove(Candidate& candidate, const PausedNa
       return change;
     }
   }
-  if (!request.message && !request.fallback_text.empty()) {
-    request.message = Message{.kind = Message::Kind::kText, .text = request.fallback_text};
-  }
-  if (!request.message) {
+  if (!request.message && request.fallback_text.empty()) {
     Change change = MakeChange(record, DeliveryEvent::kRescheduled, kRecordMoved);
     change.parked_by = kParkedByUnknownTemplate;
     change.held = Change::Held::kYes;
     return change;
   }
-  providers::Notification& notification = candidate.notification;
-  notification.record_id = record.id;
-  notification.tenant = record.tenant;
-  notification.channel = record.channel;
-  notification.dedupe_key = record.dedupe_key;
-  notification.recipient = std::move(request.recipient);
-  std::vector<Message> forms = providers::FormsOf(*request.message, request.fallback_text);
-  const auto form = std::min(static_cast<std::size_t>(record.form_no), forms.size() - 1);
-  record.has_simpler = form + 1 < forms.size();
-  notification.message = std::move(forms[form]);
-  notification.fallback_text = std::move(request.fallback_text);
-  notification.attachments = std::move(request.attachments);
-  notification.metadata = std::move(request.metadata);
-  notification.attempt = record.attempt_no + 1;
-  notification.is_private = record.is_private;
-  notification.ask_only = ShallReconcile(record, SettleRules(*candidate.channel, options_.max_age));
+  candidate.notification = MakeNotification(record, std::move(request));
+  candidate.notification.ask_only = ShallReconcile(record, SettleRules(*candidate.channel, options_.max_age));
   record.request.clear();
-  if (HasSendKey(*candidate.channel)) record.send_key = SendKeyOf(record);
+  record.send_key = SendKeyOf(record, *candidate.channel);
   return std::nullopt;
 }
 
@@ -322,6 +283,7 @@ Result<void> RecordScan::Admit(const std::vector<Look>& looks, std::vector<Candi
     const bool mostly_moved = channel.moved > 0 && 2 * channel.moved >= look.rows;
     outlook.skim = mostly_moved ? std::min(kMostSkim, 2 * (outlook.skim + channel.moved)) : outlook.skim / 2;
     outlook.backlog = outlook.backlog || channel.left > 0;
+    gates_.SetCrowded(look.channel, outlook.backlog);
     if (channel.left > 0) outlook.look_at = now;
     if (channel.wait.count() > 0) outlook.look_at = std::min(outlook.look_at, now + channel.wait);
     Soon(outlook.look_at);

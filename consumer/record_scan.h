@@ -28,7 +28,9 @@
 #include "consumer/attempt_runner.h"
 #include "consumer/change_committer.h"
 #include "consumer/channel_gates.h"
+#include "consumer/claim.h"
 #include "consumer/key_order.h"
+#include "consumer/known_channels.h"
 #include "consumer/ordering_store.h"
 #include "consumer/pauses.h"
 #include "consumer/priority_turns.h"
@@ -42,13 +44,9 @@
 
 namespace outrider::consumer {
 
-// The configured channels, as they were when somebody looked.
-using ChannelTable = std::map<std::string, std::shared_ptr<const providers::ChannelSettings>, std::less<>>;
-
 class RecordScan final {
  public:
   struct Options {
-    std::string owner;
     std::chrono::milliseconds lease{60'000};
     std::chrono::milliseconds idle{500};
     std::chrono::hours max_age{72};
@@ -64,8 +62,8 @@ class RecordScan final {
   };
 
   RecordScan(Options options, mysql::MysqlPool& pool, providers::Sender& sender, RateLeases& leases,
-             ChangeCommitter& committer, ChannelGates& gates, AttemptRunner& runner, SettlementWriter& writer,
-             const Clock& clock, DeliveryProbe& probe);
+             ChangeCommitter& committer, ChannelGates& gates, ClaimTokens& tokens, AttemptRunner& runner,
+             SettlementWriter& writer, const Clock& clock, DeliveryProbe& probe);
   RecordScan(const RecordScan&) = delete;
   RecordScan& operator=(const RecordScan&) = delete;
 
@@ -129,12 +127,12 @@ class RecordScan final {
   void Soon(const Time& at) { next_look_ = std::min(next_look_, at); }
 
   const Options options_;
-  const std::string token_prefix_;
   mysql::MysqlPool& pool_;
   providers::Sender& sender_;
   ChangeCommitter& committer_;
   KeyOrder order_;
   ChannelGates& gates_;
+  ClaimTokens& tokens_;
   AttemptRunner& runner_;
   SettlementWriter& writer_;
   const Clock& clock_;
@@ -144,7 +142,6 @@ class RecordScan final {
   Admission admission_;
 
   std::map<std::string, Outlook, std::less<>> outlooks_;
-  std::uint64_t claims_ = 0;
   std::size_t turn_ = 0;  // which channel comes first
   Time next_look_{};
 

@@ -23,6 +23,11 @@ struct LimitRule {
   RateLimit rate;
 };
 
+// Only some of a channel's messages fall under it.
+inline bool IsNarrow(const LimitRule& rule) {
+  return rule.kind == LimitKind::kTenant || rule.kind == LimitKind::kRecipient;
+}
+
 LimitRule MakeLimitRule(LimitKind kind, std::string_view name, std::string shown, RateLimit rate);
 
 }  // namespace outrider::providers

@@ -72,7 +72,9 @@ std::vector<Message> FormsOf(const Message& message, std::string_view fallback_t
     case Message::Kind::kHtml:
       break;
   }
-  add(TextOf(has_fallback ? std::string(fallback_text) : PlainText(forms.back())));
+  // Markup isn't for people's eyes.
+  const bool readable = message.kind != Message::Kind::kHtml;
+  if (has_fallback || readable) add(TextOf(has_fallback ? std::string(fallback_text) : PlainText(forms.back())));
   const std::string& last = forms.back().text;
   const std::string_view start = CutCodePoints(last, kShortTextCharacters);
   if (forms.back().kind == Message::Kind::kText && start.size() < last.size()) add(TextOf(fmt::format("{}…", start)));

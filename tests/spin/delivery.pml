@@ -3,7 +3,8 @@
    any length.
 
    The row changes in single transactions, as the statements of consumer/record_store.cc change it: under the version
-   that was read. Between two of them anything may happen. */
+   that was read. Between two of them anything may happen. Ingest leaves the new row to a scan, or inserts it under a
+   claim of its own (consumer/fresh_claims.h). */
 
 #ifndef COPIES
 #define COPIES 2      /* of the event in the log: what two relays may leave there */
@@ -29,7 +30,7 @@ byte accepted;                     /* the vendor's truth */
 byte crashes, losses, holds, claims;
 
 /* model/status: what may follow what. */
-#define LEGAL(from, to) ((from == none && to == pending) || (from == pending && to == sending) || (from == failed && to == sending) \
+#define LEGAL(from, to) ((from == none && (to == pending || to == sending)) || (from == pending && to == sending) || (from == failed && to == sending) \
   || (from == sending && (to == sent || to == failed || to == dead)))
 #define MOVE(to) assert(LEGAL(status, to)); status = to; version++
 #define DUE ((status == pending || status == failed) && spent < MAX_SPENT)
@@ -70,15 +71,35 @@ active [2] proctype consumer() {
 started:
   atomic { seen = 0; mine = 0; key = 0; owed_version = 0; owed_key = 0 }
 end: do
-  /* Ingest: by the unique hash a second copy is nothing. The offset follows. */
+  /* Ingest: by the unique hash a second copy is nothing. The offset follows; what was claimed may leave before it. */
   :: offset < COPIES ->
-     d_step {
+     atomic {
        if
        :: status == none -> MOVE(pending)
+       :: status == none ->
+          claims++; key = claims;
+          MOVE(sending); spent++; lease_over = false; token = key; mine = version
+       :: status == none && losses + 1 < LOSSES && owed_version == 0 ->
+          /* rolled back, but nobody says so */
+          losses = losses + 2;
+          claims++;
+#ifdef BREAK_START
+          key = claims; mine = 1
+#else
+          owed_version = 1; owed_key = claims
+#endif
        :: else
        fi
      }
      may_crash();
+     if
+     :: mine != 0 && losses + 1 < LOSSES && owed_version == 0 ->
+        /* committed, and nobody says so: not started, but given back */
+        losses = losses + 2;
+        owed_version = mine; owed_key = key; mine = 0; key = 0
+     :: mine != 0 -> goto claimed
+     :: mine == 0
+     fi;
      d_step {
        if
        :: offset < COPIES -> offset++
@@ -126,6 +147,7 @@ end: do
         losses = losses + 2;
         owed_version = seen + 1; owed_key = key; mine = 0
      fi;
+claimed:
      if
      :: mine == 0
      :: mine != 0 && version == mine && !lease_over ->

@@ -81,7 +81,7 @@ TEST_F(CutTest, AClaimThatCantBeLookedUpIsGivenBackOnceTheDatabaseAnswers) {
   proxy_.Inject(testing::CutCommit(testing::CutMoment::kAfterServer));
   const int look =
       proxy_.Inject(testing::CutStatement(testing::CutMoment::kBeforeServer, "SELECT r.id FROM JSON_TABLE"));
-  delivery->Stored();
+  delivery->LookAgain();
   EXPECT_FALSE(delivery->ScanOnce().has_value());
   EXPECT_EQ(proxy_.fired(look), 1u);
   ASSERT_TRUE(WaitForStatus(id, "failed"));
@@ -102,7 +102,7 @@ TEST_F(CutTest, AClaimThatNeverWasIsntGivenBackInTheNextOnesPlace) {
   proxy_.Inject(testing::CutStatement(testing::CutMoment::kBeforeServer, "SELECT r.id FROM JSON_TABLE"));
   // Keeps the giving back away until the record is claimed anew.
   const int write = proxy_.Inject(testing::CutStatement(testing::CutMoment::kBeforeServer, kWriteBegins, 1, 6));
-  delivery->Stored();
+  delivery->LookAgain();
   EXPECT_FALSE(delivery->ScanOnce().has_value());
   ASSERT_TRUE(proxy_.WaitUntilFired(write));
   ASSERT_TRUE(testing::WaitUntil([&] { return Turn(*delivery).claimed == 1; }));
@@ -190,7 +190,7 @@ TEST_F(CutTest, AnErrorBeforeTheClaimsCommitLeavesNothingBehind) {
   ASSERT_TRUE(failpoint::Arm("claim.before_commit=error@1"));
   const std::int64_t id = Insert({.key = "order-1"});
   auto delivery = MakeDelivery();
-  delivery->Stored();
+  delivery->LookAgain();
   EXPECT_FALSE(delivery->ScanOnce().has_value());
   EXPECT_EQ(Story(id), "pending");
   ASSERT_TRUE(TurnUntil(*delivery, id, "sent"));

@@ -139,7 +139,7 @@ std::string DeliveryTest::Attempts(std::int64_t id) {
 }
 
 Delivery::Round DeliveryTest::Turn(Delivery& delivery) {
-  delivery.Stored();
+  delivery.LookAgain();
   auto round = delivery.ScanOnce();
   if (!round) throw std::runtime_error(round.error().message);
   return *round;

@@ -148,7 +148,7 @@ TEST_F(LimitTest, AVendorsHintClosesTheChannelForAllProcesses) {
   Replica& first = AddReplica({channel}, system_clock_);
   Replica& second = AddReplica({channel}, system_clock_);
   InsertInto(0, 1);
-  first.delivery->Stored();
+  first.delivery->LookAgain();
   ASSERT_TRUE(first.delivery->ScanOnce().has_value());
   ASSERT_TRUE(WaitForCount("SELECT COUNT(*) FROM notification_records WHERE status = 'failed'", 1));
   const Timestamp closed = vendor_->requests().back().time;

@@ -126,7 +126,7 @@ TEST_F(QuotaTest, AClaimThatFailsBeforeItsCommitCountsNothing) {
   InsertMany(2);
   ASSERT_TRUE(failpoint::Arm("claim.before_commit=error"));
   auto delivery = Deliver();
-  delivery->Stored();
+  delivery->LookAgain();
   EXPECT_FALSE(delivery->ScanOnce());
   EXPECT_EQ(Used("channel", "ops"), 0);
   failpoint::Disarm();
@@ -199,7 +199,7 @@ TEST_F(QuotaTest, TwoProcessesThatScanAtOnceKeepToIt) {
   {
     std::jthread other([&](const std::stop_token& stop) {
       while (!stop.stop_requested()) {
-        second->Stored();
+        second->LookAgain();
         (void)second->ScanOnce();
       }
     });

@@ -24,7 +24,7 @@ class NoShards final : public consumer::ShardOwner {
  public:
   void Assigned(const std::vector<kafka::TopicPartition>&) override {}
   void Revoked(const std::vector<kafka::TopicPartition>&) override {}
-  void Stored() override {}
+  void Stored(const std::set<std::string>&) override {}
 };
 
 // What the sink stands on: Outrider's tables, and an ingest over them.

@@ -53,7 +53,8 @@ class IngestWriterTest : public IngestTest {
   std::unique_ptr<Ingest> writer_ingest_ = MakeIngest(writer_pool_);
   Health health_{clock_};
   std::atomic<int> stored_ = 0;
-  IngestWriter writer_{*writer_ingest_, kBatch, [this] { ++stored_; }, probe_, health_, log_.log()};
+  IngestWriter writer_{*writer_ingest_, kBatch,  [this](const std::set<std::string>&) { ++stored_; },
+                       probe_,          health_, log_.log()};
 };
 
 TEST_F(IngestWriterTest, WhatIsAddedBecomesDurable) {

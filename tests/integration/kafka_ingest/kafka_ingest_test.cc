@@ -44,7 +44,7 @@ class RecordingOwner final : public ShardOwner {
     const std::lock_guard lock(mutex_);
     for (const TopicPartition& partition : partitions) owned_.erase(partition);
   }
-  void Stored() override { ++stored; }
+  void Stored(const std::set<std::string>&) override { ++stored; }
   std::size_t owned() const {
     const std::lock_guard lock(mutex_);
     return owned_.size();

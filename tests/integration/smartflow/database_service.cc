@@ -68,7 +68,7 @@ class DatabaseService final : public NotificationService {
     for (const std::int64_t id : due) {
       std::string state;
       const bool ended = testing::WaitUntil([&] {
-        delivery_->Stored();
+        delivery_->LookAgain();
         if (auto round = delivery_->ScanOnce(); !round) throw std::runtime_error(round.error().message);
         state = state_of(id);
         return state != "sending" && !state.ends_with(" due");
