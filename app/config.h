@@ -63,7 +63,7 @@ struct Config {
     std::chrono::milliseconds call_deadline{15'000};
     std::chrono::hours max_age{72};
     std::chrono::hours dedupe_memory{24 * 30};
-    int max_in_flight = 256;
+    int max_in_flight = 1024;
     friend bool operator==(const Delivery&, const Delivery&) = default;
   } delivery;
   struct Retention {

@@ -44,8 +44,8 @@ struct DeliveryOptions {
   std::chrono::milliseconds scan_idle{500};  // between scans that found nothing (Stored() wakes it at once)
   std::chrono::milliseconds sweep{1'000};    // between looks for expired leases, parked records, shards
   std::chrono::hours max_age{72};            // of a held or parked record, then dead: held_too_long
-  std::size_t max_in_flight = 256;
-  std::size_t scan_batch = 200;
+  std::size_t max_in_flight = 1024;
+  std::size_t scan_batch = 512;
   const crypto::Sealer* sealer = nullptr;  // opens private requests; it outlives the Delivery; so the next
   Quotas* quotas = nullptr;
 };

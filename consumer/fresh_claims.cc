@@ -55,12 +55,13 @@ void FreshClaims::Close() {
 }
 
 bool FreshClaims::HasRoom(std::size_t events) const {
-  return gates_.in_flight() + std::min(events, options_.max_in_flight) <= options_.max_in_flight &&
-         2 * writer_.waiting() <= options_.max_unsettled;
+  // Channels share the places, so the last of them aren't all to be had.
+  const std::size_t most = options_.max_in_flight - options_.max_in_flight / 4;
+  return gates_.in_flight() + std::min(events, most) <= most && 2 * writer_.waiting() <= options_.max_unsettled;
 }
 
 void FreshClaims::Pace(std::size_t events) {
-  if (2 * events < options_.max_in_flight) return;
+  if (4 * events < options_.max_in_flight) return;
   std::unique_lock lock(mutex_);
   awaited_ = events;
   changed_.wait_for(lock, kLongestPace, [&] { return known_ == nullptr || HasRoom(events); });
