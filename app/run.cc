@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
@@ -24,6 +25,7 @@ namespace {
 // After the grace: for what is left to be written, on a database that answers.
 constexpr std::chrono::seconds kAfterGrace{5};
 constexpr std::chrono::seconds kLook{1};  // between looks at the configuration's files, and at a database that is away
+constexpr rlim_t kDescriptors = 65'536;
 
 sigset_t Signals(std::initializer_list<int> numbers) {
   sigset_t signals;
@@ -89,6 +91,11 @@ int RunSidecar(const ConfigInput& input, const ConfigReading& reading, const std
   std::signal(SIGPIPE, SIG_IGN);
   const rlimit no_core{0, 0};  // a core would hold secrets and message bodies
   setrlimit(RLIMIT_CORE, &no_core);
+  rlimit descriptors{};  // what many systems start a program with is fewer than delivery.max_in_flight
+  if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
+    descriptors.rlim_cur = std::max(descriptors.rlim_cur, std::min(descriptors.rlim_max, kDescriptors));
+    setrlimit(RLIMIT_NOFILE, &descriptors);
+  }
 
   if (const Result<void> armed = failpoint::Arm(input.environment); !armed) {
     fmt::print(stderr, "outrider: {}\n", armed.error().message);
