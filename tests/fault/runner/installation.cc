@@ -101,7 +101,8 @@ channels:
                       kGrace.count(), sealing_key);
   for (const Bot& bot : bots) {
     yaml += fmt::format(
-        "  {}: {{provider: feishu_bot, webhook_url: \"{}\", rate: {{per_second: 0, per_minute: 0}}{}{}}}\n",
+        "  {}: {{provider: feishu_bot, webhook_url: \"{}\", rate: {{per_second: 0, per_minute: 0}}, quiet_minutes: "
+        "false{}{}}}\n",  // else low priority would wait for minutes after each half hour
         bot.channel, vendor->WebhookUrl(bot.token),
         bot.secret.empty() ? "" : fmt::format(", secret: \"{}\"", bot.secret), bot.blocks ? ", ordering: block" : "");
   }
