@@ -21,9 +21,10 @@ constexpr std::size_t kWriters = 2;
 constexpr std::string_view kFill =
     "INSERT INTO notification_records (dedupe_hash, tenant, channel, dedupe_key, event_id, content_hash, shard, "
     "priority, source_topic, source_partition, source_offset, committed_at, status, version, due_at, attempt_no, "
-    "attempts_spent, provider, sent_at, request) "
+    "attempts_spent, provider, sent_at, request, updated_at) "
     "SELECT {0}, 'default', {1}, CONCAT(prefix, no), CONCAT(prefix, no), UNHEX(SHA2(no, 256)), "
-    "shard, 1, 'outrider-bench', 0, no, NOW(6), {2}, {3} FROM (SELECT first + n AS no, prefix, template, first_shard + "
+    "shard, 1, 'outrider-bench', 0, no, NOW(6), {2}, {3}, NOW(6) FROM (SELECT first + n AS no, prefix, template, "
+    "first_shard + "
     "MOD(n, shards) AS shard FROM (SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d AS n FROM {4} AS a, {4} AS b, {4} AS "
     "c, {4} AS e) AS numbers CROSS JOIN (SELECT CAST(? AS UNSIGNED) AS first, ? AS prefix, ? AS template, CAST(? AS "
     "SIGNED) AS first_shard, CAST(? AS SIGNED) AS shards) AS words WHERE n < ? ORDER BY n) AS made";

@@ -56,12 +56,13 @@ class ActionCommandTest : public ::testing::Test {
     Must(*db_, "INSERT INTO consumer_shards (topic, partition_no) VALUES ('t', 0)");
     for (int i = 0; i < count; ++i) {
       const std::string key = fmt::format("k{}", i);
-      Must(*db_,
-           "INSERT INTO notification_records (dedupe_hash, tenant, channel, dedupe_key, event_id, content_hash, "
-           "status, reason, shard, priority, request, source_topic, source_partition, source_offset) VALUES "
-           "(UNHEX(SHA2(?, 256)), 'default', 'ops', ?, ?, UNHEX(SHA2(?, 256)), 'dead', 'payload_invalid', 1, 1, '{}', "
-           "'t', 0, 0)",
-           {std::string_view(key), std::string_view(key), std::string_view(key), std::string_view(key)});
+      Must(
+          *db_,
+          "INSERT INTO notification_records (dedupe_hash, tenant, channel, dedupe_key, event_id, content_hash, "
+          "status, reason, shard, priority, request, source_topic, source_partition, source_offset, updated_at) VALUES "
+          "(UNHEX(SHA2(?, 256)), 'default', 'ops', ?, ?, UNHEX(SHA2(?, 256)), 'dead', 'payload_invalid', 1, 1, '{}', "
+          "'t', 0, 0, NOW(6))",
+          {std::string_view(key), std::string_view(key), std::string_view(key), std::string_view(key)});
     }
   }
 
