@@ -205,6 +205,14 @@ TEST_F(FeishuAppSenderTest, TheSecondTryTakesAPlaceOfItsOwn) {
   EXPECT_THAT(vendor_->app_deliveries(), SizeIs(2));
 }
 
+TEST_F(FeishuAppSenderTest, BothTriesStayCounted) {
+  sender_->SetChannels({Channel("app", {.per_second = 3, .per_minute = 0})});
+  Send();
+  vendor_->RevokeTokens();
+  EXPECT_EQ(Story(Send("chat_id:oc_1", "key-2")), "accepted");
+  EXPECT_EQ(sender_->limits().Look(sender_->RulesOf("app")).places, 0u);
+}
+
 TEST_F(FeishuAppSenderTest, WrongCredentialsHoldTheChannelAndTheNextMessageAsksAgain) {
   app_.app_secret = "another";
   vendor_->SetApp(app_);
