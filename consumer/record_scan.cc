@@ -20,7 +20,7 @@ constexpr int kIdleGrows = 10;  // times the idle time, at most
 constexpr milliseconds kAgainSoon{50};
 constexpr std::size_t kLeastLimit = 8;
 constexpr int kDeathsOfASuspect = 2;
-constexpr milliseconds kBetweenSuspects{250};
+constexpr milliseconds kBetweenSuspects{50};
 constexpr milliseconds kLongestIsolation{30'000};
 constexpr std::size_t kMostSkim = 1'000;
 constexpr std::string_view kQuietMinute = "quiet_minute";
