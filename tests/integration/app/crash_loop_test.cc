@@ -36,8 +36,9 @@ TEST(CrashLoopTest, ARecordThatEndsTheProcessIsDeadAfterItsAttemptsWhileOthersFl
     // What a supervisor does.
     auto running = installation.Run({}, broken);
     const bool ended = testing::WaitUntil([&] {
-      // It comes again at once, and not after a while.
-      Must(*db, "UPDATE notification_records SET due_at = NOW(6) WHERE channel = 'poison' AND status = 'failed'");
+      // It comes again at once, and not after a while. The program may stand in the way, or this in its.
+      (void)db->Execute(
+          "UPDATE notification_records SET due_at = NOW(6) WHERE channel = 'poison' AND status = 'failed'");
       return !running->process().Running() || count("channel = 'poison' AND status = 'dead'") > 0;
     });
     ASSERT_TRUE(ended) << running->log();
