@@ -38,7 +38,7 @@ SendOutcome Outcome(SendVerdict verdict, std::string_view reason, std::string_vi
 RecordScan::RecordScan(Options options, mysql::MysqlPool& pool, providers::Sender& sender, RateLeases& leases,
                        ChangeCommitter& committer, ChannelGates& gates, ClaimTokens& tokens, AttemptRunner& runner,
                        SettlementWriter& writer, const Clock& clock, DeliveryProbe& probe)
-    : options_(std::move(options)),
+    : options_(options),
       pool_(pool),
       sender_(sender),
       committer_(committer),

@@ -60,6 +60,7 @@ bool IsLink(std::string_view url) {
 
 // A link of Markdown at the front of `text`, in Slack's form; `taken` is how much of the text it was.
 std::string LinkAt(std::string_view text, std::size_t& taken) {
+  if (text.front() != '[' && text.front() != '<' && !text.starts_with("![")) return {};
   if (text.starts_with('<')) {
     const std::size_t end = text.find('>');
     if (end == std::string_view::npos || !IsLink(text.substr(1, end - 1))) return {};
@@ -135,22 +136,20 @@ std::string SlackMarkup(std::string_view markdown) {
     const std::string_view rest = markdown.substr(at);
     const bool line_begins = at == 0 || markdown[at - 1] == '\n';
     std::size_t taken = 1;
-    std::string piece;
+    std::string piece = EscapeSlack(rest.substr(0, 1));
+    const bool is_code = in_fence || (in_code && rest.front() != '\n' && rest.front() != '`');
     if (rest.starts_with("```")) {
       in_fence = !in_fence;
       taken = 3;
       piece = "```";
-    } else if (in_fence) {
-      piece = EscapeSlack(rest.substr(0, 1));
+    } else if (is_code) {
+      // As it stands.
     } else if (rest.front() == '\n') {
       in_code = false;
       piece = in_heading ? "*\n" : "\n";
       in_heading = false;
     } else if (rest.front() == '`') {
       in_code = !in_code;
-      piece = "`";
-    } else if (in_code) {
-      piece = EscapeSlack(rest.substr(0, 1));
     } else if (const std::size_t level = rest.find_first_not_of('#');
                line_begins && level != std::string_view::npos && level >= 1 && level <= 6 && rest[level] == ' ') {
       taken = level + 1;
@@ -162,11 +161,8 @@ std::string SlackMarkup(std::string_view markdown) {
     } else if (rest.starts_with("~~")) {
       taken = 2;
       piece = "~";
-    } else if (rest.front() == '[' || rest.front() == '<' || rest.starts_with("![")) {
-      piece = LinkAt(rest, taken);
-      if (piece.empty()) piece = EscapeSlack(rest.substr(0, 1));
-    } else {
-      piece = EscapeSlack(rest.substr(0, 1));
+    } else if (const std::string link = LinkAt(rest, taken); !link.empty()) {
+      piece = link;
     }
     out += piece;
     at += taken;
